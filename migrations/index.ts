@@ -1,0 +1,18 @@
+import type { Kysely } from 'kysely'
+import { Migrator, type MigrationProvider } from 'kysely/migration'
+import * as log from './0001-log.ts'
+
+// A new migration is one line here. What has been released never changes.
+const provider: MigrationProvider = {
+  getMigrations: async () => ({
+    '0001-log': log,
+  }),
+}
+
+/** Brings a database to the newest schema. Two processes may call it at once: one migrates, the other waits. */
+export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
+  const migrator = new Migrator({ db, provider, migrationTableSchema: 'kehu_migration' })
+  const { error, results } = await migrator.migrateToLatest()
+  if (error) throw error
+  return (results ?? []).map((result) => result.migrationName)
+}

@@ -1,0 +1,202 @@
+import { v7 as uuidv7 } from 'uuid'
+import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
+import type { Accepted, Caller, Context } from '../domain/decider.ts'
+import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
+import { rejections } from '../domain/rejection.ts'
+import { schemaVersionOf } from '../domain/upcasters.ts'
+import type { SharedMetadata } from '../event-store/codec.ts'
+import { AppendTooLarge, type JsonObject, type Receipt, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
+import { SubjectErased } from '../event-store/sealing.ts'
+import type { CommandDefinition } from './definition.ts'
+import { commandIdOf, derivedId } from './keyed-hash.ts'
+import { expectedRevision, load, type Loaded } from './load.ts'
+import { positionToken } from './position.ts'
+import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
+import { reservations, type Attempt } from './reservation.ts'
+import { refusalFor, rolesWith } from './rights.ts'
+import type { Runtime } from './runtime.ts'
+
+/** What comes with a command's body. */
+export type Envelope = {
+  caller: Caller
+  key?: string | undefined
+  ifMatch?: number | undefined
+  traceparent?: string | undefined
+  causationId?: string | undefined
+  dryRun?: boolean | undefined
+}
+
+export type Answer = { status: number; body: JsonObject | Problem; commandId: string }
+
+/** Attempts at one command, each on a fresh read, before the caller is told to come back. */
+const MOST_ATTEMPTS = 5
+
+/**
+ * The one path every command takes.
+ * 1. known key? the first answer again  2. load  3. may this caller?  4. decide  5. reserve, seal and chain
+ * 6. append with the receipt  7. answer
+ */
+export const handle = async <Body extends object, State, Event extends { type: string; data: object }>(
+  runtime: Runtime,
+  command: CommandDefinition<Body, State, Event>,
+  body: Body,
+  envelope: Envelope,
+  /** The body as it was sent: what a repeated key is compared by, whatever defaults a later version adds. */
+  sent: unknown = body,
+): Promise<Answer> => {
+  const { caller, key, dryRun = false } = envelope
+  const commandId = key === undefined || dryRun ? uuidv7() : commandIdOf(caller.actor, command.name, key)
+  const commandHash = runtime.keyedHash.command({ command: command.name, body: sent, onBehalfOf: caller.onBehalfOf })
+  const newId = (what: string) => derivedId(commandId, what)
+  const id = command.target(body, newId)
+  const stream = `${command.decider.kind}-${id}`
+  const { reserve, giveUp, releaseHeld, findHolder } = reservations(runtime)
+
+  const metadata: SharedMetadata = {
+    commandId,
+    commandHash,
+    actor: caller.actor,
+    ...(caller.onBehalfOf === null ? {} : { onBehalfOf: caller.onBehalfOf }),
+    $correlationId: commandId,
+    $causationId: envelope.causationId ?? commandId,
+    ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent }),
+  }
+
+  const again = (receipt: StoredReceipt): Answer => {
+    if (receipt.commandHash !== commandHash) return answer(problem('idempotency-key-reused', 'The same key came before with another body, or on behalf of another employee.'))
+    return { status: receipt.status, body: answerOf(runtime, receipt), commandId }
+  }
+  const answer = (given: Problem): Answer => ({ status: given.status, body: given, commandId })
+
+  const receiptOf = (status: number, content: JsonObject, streams: string[] = [stream]): Receipt =>
+    ({ commandId, commandHash, command: command.name, streams, status, answer: content, recordedAt: runtime.now().toISOString() })
+
+  const attemptOf = (refused: Problem, ranInto: JsonObject): RefusedAttempt => ({
+    attemptId: uuidv7(), at: runtime.now().toISOString(), actor: caller.actor, onBehalfOf: caller.onBehalfOf, role: caller.role,
+    command: command.name, commandId, problem: problemName(refused), stream, ranInto,
+  })
+
+  /** A refusal decided from state is the answer to this key for ever; any other leaves the key free. Both are on record. */
+  const refuse = async (rejection: Rejection, identities: readonly string[] = []): Promise<Answer> => {
+    const refused = problemOfRejection(rejection)
+    if (dryRun) return answer(refused)
+    const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
+    if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
+    if (refused.status === 403) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
+    return answer(refused)
+  }
+
+  const noOp = async (loaded: Loaded<State>): Promise<Answer> => {
+    const content = { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision, position: positionToken(runtime, loaded.position), events: [], warnings: [] }
+    if (dryRun) return { status: 200, body: content, commandId }
+    return again(await runtime.store.receipts.record(receiptOf(200, content)))
+  }
+
+  if (!rolesWith[command.right].includes(caller.role)) {
+    const refused = problem('role-not-permitted', `The role ${caller.role} may not send ${command.name}; ${rolesWith[command.right].join(', ')} may.`)
+    if (!dryRun) await runtime.store.receipts.recordAttempt(attemptOf(refused, {}))
+    return answer(refused)
+  }
+
+  const decideOn = (state: State, now: string): Accepted<Event> | Rejection => {
+    const organisation = runtime.organisation.current()
+    const customer = command.asCustomer?.state(state)
+    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
+    return unknownBehalf(caller, organisation) ?? (customer && refusalFor(command.right, caller, customer, organisation)) ?? command.decide(state, body, context)
+  }
+
+  for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
+    if (round > 0) await runtime.sleep(Math.random() * 10 * 2 ** round)
+    // 1. known key? the first answer again
+    if (!dryRun && (key !== undefined || round > 0)) {
+      const receipt = await runtime.store.receipts.find(commandId)
+      if (receipt) return again(receipt)
+    }
+    // 2. load
+    const loaded = await load(runtime, command.decider, stream)
+    const customer = command.asCustomer?.state(loaded.state)
+    if (envelope.ifMatch !== undefined && envelope.ifMatch !== (customer?.visibleRevision ?? loaded.head.revision)) {
+      return answer(problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: customer?.visibleRevision ?? loaded.head.revision } }))
+    }
+    // 3. may this caller?  4. decide. A refusal or a no-op is decided again on the newest organisation.
+    const clock = runtime.now().toISOString()
+    const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
+    let decision = decideOn(loaded.state, now)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now)
+    if (isRejection(decision)) return refuse(decision)
+    if (decision.events.length === 0) return noOp(loaded)
+
+    // 5. reserve, seal and chain
+    const { events } = decision
+    const asCustomer = command.asCustomer?.events(events) ?? []
+    const gained = identitiesGained(asCustomer)
+    const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
+    const reliedOn: string[] = []
+    if (dryRun) {
+      for (const name of gained) {
+        const holder = await findHolder(name)
+        if (holder && holder.customerId !== id) return refuse(duplicate(holder))
+      }
+      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }, commandId }
+    }
+    if (attempt && gained.length > 0) {
+      const reservation = await reserve(gained, attempt, reliedOn)
+      if (reservation.outcome === 'start-over') continue
+      if (reservation.outcome === 'held' || reservation.outcome === 'timed-out') {
+        if (!(await giveUp(attempt, reliedOn))) continue
+        return reservation.outcome === 'held' ? refuse(duplicate(reservation.holder), gained) : answer(contention)
+      }
+    }
+    const plain = events.map((event) => ({ type: event.type, schemaVersion: schemaVersionOf(event.type), data: jsonOf(event.data) }))
+    const sealed = await runtime.codec.encode(stream, loaded.head, plain, {
+      ...metadata,
+      ...(decision.effectiveAt === undefined ? {} : { effectiveAt: decision.effectiveAt }),
+      ...(decision.policies === undefined ? {} : { policies: decision.policies }),
+    }, now).catch((error: unknown) => {
+      if (error instanceof SubjectErased) return reject('customer-erased', 'A key this command would write under has been destroyed.')
+      throw error
+    })
+    if (!Array.isArray(sealed)) return (attempt && !(await giveUp(attempt, reliedOn))) ? answer(contention) : refuse(sealed)
+
+    // 6. append with the receipt
+    const revision = loaded.head.revision + sealed.length
+    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }
+    const receipt = receiptOf(command.creates ? 201 : 200, content, [stream, ...gained.map((name) => `identity-${name}`)])
+    const result = await runtime.store.append({ stream, expectedRevision: expectedRevision(loaded.head), events: sealed, receipt }).catch((error: unknown) => {
+      if (error instanceof AppendTooLarge) return error
+      throw error
+    })
+    if (result instanceof AppendTooLarge) {
+      if (attempt) await giveUp(attempt, reliedOn)
+      return answer(problem('command-too-large', result.message))
+    }
+    if (result.outcome === 'answered') return again(result.receipt)
+    if (result.outcome === 'conflict') {
+      if (round === MOST_ATTEMPTS - 1 && attempt) await giveUp(attempt, reliedOn)
+      continue
+    }
+    if (attempt) await releaseHeld(attempt, identitiesReleased(asCustomer))
+    if (!command.asCustomer) await runtime.organisation.refresh()
+    // 7. answer
+    return { status: receipt.status, body: answerOf(runtime, { ...receipt, position: result.position }), commandId }
+  }
+  return answer(contention)
+}
+
+const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
+
+const duplicate = (holder: { customerId: string; ownerId: string | null; since: string | null }): Rejection =>
+  reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder } })
+
+const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {
+  if (caller.onBehalfOf === null) return undefined
+  const employee = organisation.employees.get(caller.onBehalfOf)
+  if (!employee) return reject('unknown-reference', 'The employee acted for does not exist.', { errors: [{ path: 'On-Behalf-Of', message: 'no employee has this id' }] })
+  return employee.departed ? reject('employee-departed', 'The employee acted for has departed.') : undefined
+}
+
+/** A receipt's answer as its caller gets it: the position, which the log gave, is added as a token. */
+export const answerOf = (runtime: Runtime, receipt: StoredReceipt): JsonObject => (receipt.position === null ? receipt.answer : { ...receipt.answer, position: positionToken(runtime, receipt.position) })
+
+/** As JSON would carry it: undefined properties are gone. */
+const jsonOf = (value: object): JsonObject => JSON.parse(JSON.stringify(value))

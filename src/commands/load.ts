@@ -1,0 +1,38 @@
+import { recordedEvent } from '../domain/events.ts'
+import type { Decider } from '../domain/decider.ts'
+import { emptyHead, headAfter, type Head } from '../event-store/chain.ts'
+import type { Codec } from '../event-store/codec.ts'
+import type { EventStore, ExpectedRevision, Position, RecordedEvent } from '../event-store/port.ts'
+
+/** A stream as a decision sees it: the state, and the head the next event attaches to. */
+export type Loaded<State> = { stream: string; state: State; head: Head; position: Position }
+
+/** The stream holds an event this program does not know: it must not decide on half of what happened. */
+export class OlderThanLog extends Error {
+  override name = 'OlderThanLog'
+}
+
+const PAGE = 500
+
+export const load = async <State, Event extends { type: string }>(from: { store: EventStore; codec: Codec }, decider: Decider<State, Event>, stream: string): Promise<Loaded<State>> => {
+  let loaded: Loaded<State> = { stream, state: decider.initialState, head: emptyHead(stream), position: 0n }
+  const fold = async (page: RecordedEvent[]) => {
+    for (const stored of await from.codec.decode(page)) {
+      const event = recordedEvent(decider.parse, stored)
+      if (!event) throw new OlderThanLog(`${stream} holds an event of type ${stored.type}, which this version does not know`)
+      loaded = { stream, state: decider.evolve(loaded.state, event), head: headAfter(stored), position: stored.position }
+    }
+  }
+  let page: RecordedEvent[] = []
+  for await (const event of from.store.readStream(stream)) {
+    page.push(event)
+    if (page.length === PAGE) {
+      await fold(page)
+      page = []
+    }
+  }
+  await fold(page)
+  return loaded
+}
+
+export const expectedRevision = (head: Head): ExpectedRevision => (head.revision < 0 ? 'no_stream' : head.revision)

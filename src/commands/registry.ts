@@ -1,0 +1,127 @@
+import type { z } from 'zod'
+import * as category from '../domain/category/category.ts'
+import { customer, type Customer } from '../domain/customer/customer.ts'
+import type { CustomerEvent } from '../domain/customer/events.ts'
+import * as identifiers from '../domain/customer/identifiers.ts'
+import * as lifecycle from '../domain/customer/lifecycle.ts'
+import * as ownership from '../domain/customer/ownership.ts'
+import * as profile from '../domain/customer/profile.ts'
+import type { Context, Decider, Decision } from '../domain/decider.ts'
+import * as department from '../domain/department/department.ts'
+import * as employee from '../domain/employee/employee.ts'
+import * as policy from '../domain/policy/policy.ts'
+import type { CommandDefinition } from './definition.ts'
+import { handle, type Answer, type Envelope } from './handle.ts'
+import { checkText } from './text.ts'
+import { problem } from './problem.ts'
+import type { Right } from './rights.ts'
+import type { Runtime } from './runtime.ts'
+
+/** A registered command: what it is, and how to run it on a body that has not been checked yet. */
+export type Command = {
+  name: string
+  summary: { en: string; zh: string }
+  schema: z.ZodType
+  kind: string
+  idName: string
+  creates: boolean
+  right: Right
+  run: (runtime: Runtime, body: unknown, envelope: Envelope) => Promise<Answer>
+  /** The stream a checked body goes to, where it names one: commands to one stream keep their order in a batch. */
+  streamOf: (body: unknown) => string | undefined
+}
+
+const register = <Body extends object, State, Event extends { type: string; data: object }>(definition: CommandDefinition<Body, State, Event>): Command => ({
+  name: definition.name,
+  summary: definition.summary,
+  schema: definition.schema,
+  kind: definition.decider.kind,
+  idName: definition.idName,
+  creates: definition.creates,
+  right: definition.right,
+  run: async (runtime, body, envelope) => {
+    const started = runtime.elapsed()
+    const answered = await runChecked(runtime, definition, body, envelope)
+    runtime.observe?.(definition.name, String(answered.status), (runtime.elapsed() - started) / 1000)
+    return answered
+  },
+  streamOf: (body) => {
+    const parsed = definition.schema.safeParse(body)
+    if (!parsed.success) return undefined
+    const id = definition.target(parsed.data, () => '')
+    return id === '' ? undefined : `${definition.decider.kind}-${id}`
+  },
+})
+
+const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, body: unknown, envelope: Envelope): Promise<Answer> => {
+  const text = checkText(body)
+  if (!text.ok) return invalidBody(text.problems)
+  const parsed = definition.schema.safeParse(text.value)
+  if (!parsed.success) return invalidBody(parsed.error.issues.flatMap(toFieldProblems))
+  return handle(runtime, definition, parsed.data, envelope, text.value)
+}
+
+const invalidBody = (errors: { path: string; message: string }[]): Answer => {
+  const body = problem('invalid-body', `${errors.length} field(s) do not fit the command.`, { errors })
+  return { status: body.status, body, commandId: '' }
+}
+
+/** One problem for each unknown key, rather than one for the object that holds them. */
+export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; message: string }[] => {
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...path, key].join('/'), message: 'is not known here' }))
+  return [{ path: path.join('/'), message: issue.message }]
+}
+
+type Summary = { en: string; zh: string }
+
+const ofCustomer = <Body extends { customerId?: string | undefined }>(
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false,
+): Command =>
+  register({
+    name, summary, right, schema, decide, creates,
+    decider: customer,
+    idName: 'customerId',
+    target: (body, newId) => body.customerId ?? newId('customer'),
+    asCustomer: { state: (state) => state, events: (events) => events },
+  })
+
+const ofOrganisation = <Body extends object, State, Event extends { type: string; data: object }>(
+  decider: Decider<State, Event>, idName: string, target: CommandDefinition<Body, State, Event>['target'],
+  name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false,
+): Command => register({ name, summary, right: 'configure', schema, decide, decider, idName, target, creates })
+
+/** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
+export const registry: readonly Command[] = [
+  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true),
+  ofCustomer('change-profile', { en: 'Change name and fields', zh: '修改资料' }, 'work', profile.ChangeProfile, profile.changeProfile),
+  ofCustomer('recategorise-customer', { en: 'Move to another category', zh: '变更主分类' }, 'direct', profile.RecategoriseCustomer, profile.recategorise),
+  ofCustomer('add-contact', { en: 'Add a contact', zh: '添加联系人' }, 'work', profile.AddContact, profile.addContact),
+  ofCustomer('change-contact', { en: 'Change a contact', zh: '修改联系人' }, 'work', profile.ChangeContact, profile.changeContact),
+  ofCustomer('remove-contact', { en: 'Remove a contact', zh: '移除联系人' }, 'work', profile.RemoveContact, profile.removeContact),
+  ofCustomer('add-identifier', { en: 'Add an identifier', zh: '添加唯一标识' }, 'work', identifiers.AddIdentifier, identifiers.addIdentifier),
+  ofCustomer('change-identifier', { en: 'Replace an identifier by another', zh: '更换唯一标识' }, 'work', identifiers.ChangeIdentifier, identifiers.changeIdentifier),
+  ofCustomer('release-identifier', { en: 'Release an identifier', zh: '释放唯一标识' }, 'work', identifiers.ReleaseIdentifier, identifiers.releaseIdentifier),
+  ofCustomer('claim-ownership', { en: 'Claim from the public pool', zh: '从公海领取' }, 'claim', ownership.ClaimOwnership, ownership.claim),
+  ofCustomer('assign-ownership', { en: 'Assign to an employee', zh: '分配归属' }, 'direct', ownership.AssignOwnership, ownership.assign),
+  ofCustomer('transfer-ownership', { en: 'Transfer to another owner', zh: '转交' }, 'hold', ownership.TransferOwnership, ownership.transfer),
+  ofCustomer('release-ownership', { en: 'Release to the public pool', zh: '释放到公海' }, 'hold', ownership.ReleaseOwnership, ownership.release),
+  ofCustomer('share-customer', { en: 'Share with an employee or department', zh: '共享客户' }, 'hold', ownership.ShareCustomer, ownership.share),
+  ofCustomer('revoke-share', { en: 'End a share', zh: '取消共享' }, 'hold', ownership.RevokeShare, ownership.revokeShare),
+  ofCustomer('change-stage', { en: 'Move along the lifecycle', zh: '变更生命周期阶段' }, 'work', lifecycle.ChangeStage, lifecycle.changeStage),
+  ofCustomer('upgrade-tier', { en: 'Raise the tier', zh: '升级客户等级' }, 'work', lifecycle.UpgradeTier, lifecycle.upgradeTier),
+  ofCustomer('downgrade-tier', { en: 'Lower the tier', zh: '降低客户等级' }, 'direct', lifecycle.DowngradeTier, lifecycle.downgradeTier),
+
+  ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
+  ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),
+  ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.RegisterEmployee>, newId) => body.employeeId ?? newId('employee'), 'register-employee', { en: 'Register an employee', zh: '登记员工' }, employee.RegisterEmployee, employee.register, true),
+  ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.MoveEmployee>) => body.employeeId, 'move-employee', { en: 'Move an employee to another department', zh: '员工调岗' }, employee.MoveEmployee, employee.move),
+  ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.ChangeAuthorityLimit>) => body.employeeId, 'change-authority-limit', { en: 'Change an authority limit', zh: '调整权限额度' }, employee.ChangeAuthorityLimit, employee.changeAuthorityLimit),
+  ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.DepartEmployee>) => body.employeeId, 'depart-employee', { en: 'Record a departure', zh: '员工离职' }, employee.DepartEmployee, employee.depart),
+  ofOrganisation(category.category, 'categoryId', (body: z.infer<typeof category.DefineCategory>) => body.categoryId, 'define-category', { en: 'Define a category', zh: '定义分类' }, category.DefineCategory, category.define, true),
+  ofOrganisation(category.category, 'categoryId', (body: z.infer<typeof category.ReviseCategory>) => body.categoryId, 'revise-category', { en: 'Revise a category', zh: '修订分类' }, category.ReviseCategory, category.revise),
+  ofOrganisation(policy.policy, 'policy', (body: z.infer<typeof policy.DefinePolicy>) => body.policy, 'define-policy', { en: 'Define a policy', zh: '制定策略' }, policy.DefinePolicy, policy.define, true),
+  ofOrganisation(policy.policy, 'policy', (body: z.infer<typeof policy.RevisePolicy>) => body.policy, 'revise-policy', { en: 'Revise a policy', zh: '修订策略' }, policy.RevisePolicy, policy.revise),
+]
+
+export const commandNamed = (name: string): Command | undefined => registry.find((command) => command.name === name)

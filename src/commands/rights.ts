@@ -1,0 +1,47 @@
+import { ownerOf, responsibleFor, type Customer } from '../domain/customer/customer.ts'
+import type { Caller, Role } from '../domain/decider.ts'
+import { isBelow, type Organisation } from '../domain/organisation/organisation.ts'
+import { reject, type Rejection } from '../domain/rejection.ts'
+
+/**
+ * What a command needs. enter, claim: any customer. work: change a customer one owns or that is shared for work.
+ * hold: decide over one's own customer. direct: decide over the customers of one's departments. configure: the
+ * organisation itself.
+ */
+export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure'
+
+/** Roles that have a right at all. Whether over this customer, `permits` tells. */
+export const rolesWith: Record<Right, readonly Role[]> = {
+  enter: ['clerk', 'manager', 'system'],
+  claim: ['clerk', 'manager', 'system'],
+  work: ['clerk', 'manager', 'system'],
+  hold: ['clerk', 'manager', 'system'],
+  direct: ['manager', 'system'],
+  configure: ['admin'],
+}
+
+/** Whether the customer belongs to the caller's department or one below it. */
+export const inDepartmentsOf = (employeeId: string, responsible: string | null, organisation: Organisation): boolean => {
+  const mine = organisation.employees.get(employeeId)?.departmentId
+  const theirs = responsible === null ? undefined : organisation.employees.get(responsible)?.departmentId
+  return mine !== undefined && theirs !== undefined && isBelow(organisation, theirs, mine)
+}
+
+const sharedForWork = (employeeId: string, customer: Customer, organisation: Organisation): boolean => {
+  const mine = organisation.employees.get(employeeId)?.departmentId
+  return customer.shares.some((share) =>
+    share.access === 'work' && (share.with.kind === 'employee' ? share.with.id === employeeId : mine !== undefined && isBelow(organisation, mine, share.with.id)))
+}
+
+/** The refusal for a caller who may not do this to this customer; undefined for one who may. */
+export const refusalFor = (right: Right, caller: Caller, customer: Customer, organisation: Organisation): Rejection | undefined => {
+  if (right === 'enter' || right === 'claim' || right === 'configure' || caller.role === 'system' || customer.status === 'none') return undefined
+  const { employeeId } = caller
+  const ownerId = ownerOf(customer)
+  if (employeeId !== null) {
+    if (right !== 'direct' && ownerId === employeeId) return undefined
+    if (right === 'work' && sharedForWork(employeeId, customer, organisation)) return undefined
+    if (caller.role === 'manager' && inDepartmentsOf(employeeId, responsibleFor(customer), organisation)) return undefined
+  }
+  return reject('not-permitted', ownerId === null ? 'The customer is in the public pool: claim it first.' : 'The customer is owned by another employee.', { extensions: { ownerId } })
+}

@@ -1,0 +1,21 @@
+import type { Codec } from '../event-store/codec.ts'
+import type { EventStore } from '../event-store/port.ts'
+import type { KeyedHash } from './keyed-hash.ts'
+import type { LiveOrganisation } from './organisation.ts'
+
+/** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
+export type Runtime = {
+  store: EventStore
+  codec: Codec
+  organisation: LiveOrganisation
+  keyedHash: KeyedHash
+  /** The time of day, for what is recorded. */
+  now: () => Date
+  /** Milliseconds that only ever grow, for how long one waits. */
+  elapsed: () => number
+  sleep: (ms: number) => Promise<void>
+  /** How long a writer waits for another's reservation before it fences it, in ms. */
+  reservationWaitMs: number
+  /** Told of every command that was handled, for metrics. */
+  observe?: (command: string, outcome: string, seconds: number) => void
+}

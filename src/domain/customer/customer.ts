@@ -1,0 +1,130 @@
+import { eventParser, reveal, type Decider, type Instant, type Recorded } from '../decider.ts'
+import type { StoredFieldValue } from '../category/template.ts'
+import { events, isFence, kind, type CustomerEvent, type SharedWith, type StoredFields } from './events.ts'
+import type { IdentifierKind } from './identifier.ts'
+
+// State: only what decisions need.
+export type FieldValues = Record<string, StoredFieldValue>
+export type OwnershipChange = { at: Instant; revision: number; ownerId: string | null }
+export type Share = { with: SharedWith; access: 'read' | 'work' }
+
+export type Customer = {
+  status: 'none' | 'entered'
+  /** Revision of the last event a reader can see; -1 before the first. */
+  visibleRevision: number
+  /** How many reservations were voided: each fence and each released identifier counts one. */
+  epoch: number
+  fences: number
+  createdBy: string
+  category: string
+  name: string | undefined
+  fields: FieldValues
+  contacts: ReadonlyMap<string, { name: string | undefined; fields: FieldValues }>
+  removedContacts: ReadonlySet<string>
+  identifiers: ReadonlyMap<string, { kind: IdentifierKind; value: string | undefined }>
+  enteredBy: string | null
+  /** Changes of owner in order of effective time, ties by revision. The first is the entry itself, without owner. */
+  ownership: readonly OwnershipChange[]
+  shares: readonly Share[]
+  stage: string
+  tier: string
+}
+
+const nobody: Customer = {
+  status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
+  identifiers: new Map(), enteredBy: null, ownership: [], shares: [], stage: '', tier: '',
+}
+
+const plain = (fields: StoredFields): FieldValues => merge({}, fields)
+
+/** Fields after a change: null clears; an erased value is no value. */
+const merge = (before: FieldValues, change: StoredFields): FieldValues => {
+  const after = new Map(Object.entries(before))
+  for (const [key, stored] of Object.entries(change)) {
+    const value = stored !== null && typeof stored === 'object' && !Array.isArray(stored) && !('amount' in stored) ? reveal(stored) : stored
+    if (value === null || value === undefined) after.delete(key)
+    else after.set(key, value)
+  }
+  return Object.fromEntries(after)
+}
+
+const changeOwner = (changes: readonly OwnershipChange[], event: Recorded<CustomerEvent>, ownerId: string | null): OwnershipChange[] => {
+  const change = { at: event.effectiveAt, revision: event.revision, ownerId }
+  const later = changes.findIndex((one) => one.at > change.at)
+  return later < 0 ? [...changes, change] : changes.toSpliced(later, 0, change)
+}
+
+const without = <K, V>(map: ReadonlyMap<K, V>, key: K): Map<K, V> => {
+  const rest = new Map(map)
+  rest.delete(key)
+  return rest
+}
+const sameShare = (one: Share, other: SharedWith) => one.with.kind === other.kind && one.with.id === other.id
+
+const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
+  switch (event.type) {
+    case 'CustomerCreated': {
+      const { category, name, fields, identifiers, contacts, stage, tier, enteredBy } = event.data
+      return {
+        ...state, status: 'entered', createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, tier, enteredBy,
+        identifiers: new Map(identifiers.map((one) => [one.identity, { kind: one.kind, value: reveal(one.value) }])),
+        contacts: new Map(contacts.map((one) => [one.contactId, { name: reveal(one.name), fields: plain(one.fields) }])),
+        ownership: [{ at: event.effectiveAt, revision: event.revision, ownerId: null }],
+      }
+    }
+    case 'ProfileChanged':
+      return { ...state, name: event.data.name ? reveal(event.data.name) : state.name, fields: merge(state.fields, event.data.fields) }
+    case 'CustomerRecategorised':
+      return { ...state, category: event.data.to, fields: merge(state.fields, event.data.fields) }
+    case 'ContactAdded':
+      return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { name: reveal(event.data.name), fields: plain(event.data.fields) }) }
+    case 'ContactChanged': {
+      const before = state.contacts.get(event.data.contactId)
+      const name = event.data.name ? reveal(event.data.name) : before?.name
+      return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { name, fields: merge(before?.fields ?? {}, event.data.fields) }) }
+    }
+    case 'ContactRemoved':
+      return { ...state, contacts: without(state.contacts, event.data.contactId), removedContacts: new Set(state.removedContacts).add(event.data.contactId) }
+    case 'IdentifierAdded':
+      return { ...state, identifiers: new Map(state.identifiers).set(event.data.identity, { kind: event.data.kind, value: reveal(event.data.value) }) }
+    case 'IdentifierReleased':
+      return { ...state, epoch: state.epoch + 1, identifiers: without(state.identifiers, event.data.identity) }
+    case 'EntryAbandoned':
+      return { ...state, epoch: state.epoch + 1, fences: state.fences + 1 }
+    case 'OwnershipClaimed':
+    case 'OwnershipAssigned':
+    case 'OwnershipTransferred':
+      return { ...state, ownership: changeOwner(state.ownership, event, event.data.ownerId) }
+    case 'OwnershipReleased':
+      return { ...state, ownership: changeOwner(state.ownership, event, null) }
+    case 'CustomerShared':
+      return { ...state, shares: [...state.shares.filter((one) => !sameShare(one, event.data.with)), { with: event.data.with, access: event.data.access }] }
+    case 'ShareRevoked':
+      return { ...state, shares: state.shares.filter((one) => !sameShare(one, event.data.with)) }
+    case 'StageChanged':
+      return { ...state, stage: event.data.to }
+    case 'TierUpgraded':
+    case 'TierDowngraded':
+      return { ...state, tier: event.data.to }
+  }
+}
+
+export const customer: Decider<Customer, CustomerEvent> = {
+  kind,
+  events,
+  parse: eventParser(events),
+  initialState: nobody,
+  evolve: (state, event) => ({ ...apply(state, event), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }),
+}
+
+/** The change of owner in force at an instant: the latest by effective time not after it, ties by revision. */
+export const ownershipAt = (state: Customer, at: Instant): OwnershipChange | undefined => state.ownership.findLast((change) => change.at <= at)
+
+/** The change of owner in force now: effective times are never in the future. */
+export const ownershipNow = (state: Customer): OwnershipChange | undefined => state.ownership.at(-1)
+
+export const ownerOf = (state: Customer): string | null => ownershipNow(state)?.ownerId ?? null
+
+/** Whose department the customer belongs to: the owner's, in the pool the last owner's, else the entrant's. */
+export const responsibleFor = (state: Customer): string | null =>
+  state.ownership.findLast((change) => change.ownerId !== null)?.ownerId ?? state.enteredBy

@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { Personal, type EventOf } from '../decider.ts'
+import { FieldValue } from '../category/template.ts'
+import { IdentifierKind } from './identifier.ts'
+
+export const kind = 'customer'
+export const streamName = (customerId: string): string => `customer-${customerId}`
+/** The data subjects under whose keys personal values are sealed: erasing a customer erases its contacts' keys as well. */
+export const subject = (customerId: string): string => `customer-${customerId}`
+export const contactSubject = (contactId: string): string => `contact-${contactId}`
+
+/** A field's value: sealed when the template called it personal; null clears it. */
+const StoredField = z.union([Personal(FieldValue), FieldValue])
+const Fields = z.record(z.string(), StoredField)
+export type StoredFields = z.infer<typeof Fields>
+
+/** Which versions of which categories, root first, made the template a profile was checked against. */
+const TemplateReference = z.array(z.object({ categoryId: z.string(), version: z.number().int() }))
+/** `identity` names the identity stream: a keyed hash of the normalised value. */
+const HeldIdentifier = z.object({ kind: IdentifierKind, identity: z.string(), value: Personal(z.string()) })
+const Contact = z.object({ contactId: z.string(), name: Personal(z.string()), fields: Fields })
+const FreeText = Personal(z.string())
+export const SharedWith = z.object({ kind: z.enum(['employee', 'department']), id: z.string() })
+export type SharedWith = z.infer<typeof SharedWith>
+
+// Events. These names and shapes are the storage format: add, never change.
+export const events = {
+  CustomerCreated: z.object({
+    category: z.string(),
+    template: TemplateReference,
+    name: Personal(z.string()),
+    fields: Fields,
+    identifiers: z.array(HeldIdentifier),
+    contacts: z.array(Contact),
+    stage: z.string(),
+    tier: z.string(),
+    /** The employee who first entered it, here or where it was taken over from; null when a system did, for nobody. */
+    enteredBy: z.string().nullable(),
+    enteredAt: z.string().nullable(),
+  }),
+  ProfileChanged: z.object({ name: Personal(z.string()).optional(), fields: Fields, template: TemplateReference }),
+  CustomerRecategorised: z.object({ from: z.string(), to: z.string(), reason: FreeText, fields: Fields, template: TemplateReference }),
+  ContactAdded: Contact.extend({ template: TemplateReference }),
+  ContactChanged: z.object({ contactId: z.string(), name: Personal(z.string()).optional(), fields: Fields, template: TemplateReference }),
+  ContactRemoved: z.object({ contactId: z.string(), reason: FreeText.nullable() }),
+  IdentifierAdded: HeldIdentifier,
+  IdentifierReleased: z.object({ kind: IdentifierKind, identity: z.string(), reason: FreeText.nullable() }),
+  /** A fence: whatever this customer had reserved until here is void. Written by a rival, or by an attempt that gives up. */
+  EntryAbandoned: z.object({ by: z.string() }),
+  OwnershipClaimed: z.object({ ownerId: z.string(), basis: z.enum(['first-entry', 'claim']), reason: FreeText.nullable() }),
+  OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.literal('assignment'), reason: FreeText.nullable() }),
+  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.literal('transfer'), reason: FreeText.nullable() }),
+  OwnershipReleased: z.object({ from: z.string(), basis: z.literal('voluntary-release'), reason: FreeText.nullable() }),
+  CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
+  ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
+  StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.literal('command'), reason: FreeText.nullable() }),
+  TierUpgraded: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
+  TierDowngraded: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
+}
+export type CustomerEvent = EventOf<typeof events>
+
+/** Fences are the protocol's own: no reader sees them, and If-Match does not count them. */
+export const isFence = (event: { type: string }): boolean => event.type === 'EntryAbandoned'
+
+/** The identities these events make a customer hold, and those they let go. */
+export const identitiesGained = (decided: readonly CustomerEvent[]): string[] =>
+  decided.flatMap((event) => {
+    if (event.type === 'CustomerCreated') return event.data.identifiers.map((one) => one.identity)
+    return event.type === 'IdentifierAdded' ? [event.data.identity] : []
+  })
+export const identitiesReleased = (decided: readonly CustomerEvent[]): string[] =>
+  decided.flatMap((event) => (event.type === 'IdentifierReleased' ? [event.data.identity] : []))

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import { noChange, personal, type Accepted, type Context, type Decision, type Instant } from '../decider.ts'
+import { policyReference } from '../organisation/organisation.ts'
+import { reject, type Rejection } from '../rejection.ts'
+import { Id, InstantInput, Reason } from '../values.ts'
+import { ownershipAt, ownershipNow, type Customer, type OwnershipChange } from './customer.ts'
+import { subject, type CustomerEvent, type SharedWith } from './events.ts'
+
+// Commands.
+const effectiveAt = InstantInput.optional().describe('When it took effect, if earlier than now; it then counts up to the next change')
+export const ClaimOwnership = z.strictObject({ customerId: Id, reason: Reason.optional(), effectiveAt })
+export const AssignOwnership = z.strictObject({ customerId: Id, to: Id, reason: Reason.optional(), effectiveAt })
+export const TransferOwnership = z.strictObject({ customerId: Id, to: Id, reason: Reason, effectiveAt })
+export const ReleaseOwnership = z.strictObject({ customerId: Id, reason: Reason, effectiveAt })
+const oneRecipient = (share: { employeeId?: string | undefined; departmentId?: string | undefined }) => (share.employeeId === undefined) !== (share.departmentId === undefined)
+const Recipient = { employeeId: Id.optional(), departmentId: Id.optional() }
+export const ShareCustomer = z
+  .strictObject({ customerId: Id, ...Recipient, access: z.enum(['read', 'work']), reason: Reason.optional() })
+  .refine(oneRecipient, { path: ['employeeId'], message: 'share with an employee or with a department: exactly one of the two' })
+export const RevokeShare = z
+  .strictObject({ customerId: Id, ...Recipient, reason: Reason.optional() })
+  .refine(oneRecipient, { path: ['employeeId'], message: 'name an employee or a department: exactly one of the two' })
+
+/** Why a change of owner may not take effect then; undefined when it may. */
+export const checkEffectiveTime = (state: Customer, at: Instant | undefined, { now, organisation }: Context): Rejection | undefined => {
+  if (at === undefined) return undefined
+  const { backdatingDays } = organisation.policies.ownership.value
+  const entered = state.ownership[0]?.at
+  if (at > now) return reject('invalid-effective-time', 'effectiveAt lies in the future.', { errors: [{ path: 'effectiveAt', message: 'must not be in the future' }] })
+  if (entered !== undefined && at < entered) return reject('invalid-effective-time', 'effectiveAt lies before the entry of the customer.', { errors: [{ path: 'effectiveAt', message: 'must not be before the customer was entered' }], extensions: { enteredAt: entered } })
+  if (Date.parse(now) - Date.parse(at) > backdatingDays * 86_400_000) return reject('invalid-effective-time', `The ownership policy allows at most ${backdatingDays} days back.`, { errors: [{ path: 'effectiveAt', message: `must not be more than ${backdatingDays} days ago` }] })
+  return undefined
+}
+
+const notFound = reject('customer-not-found', 'No customer has this id.')
+const free = (customerId: string, text: string | undefined) => (text === undefined ? null : personal(subject(customerId), text))
+
+const accept = (event: CustomerEvent, at: Instant | undefined, { organisation }: Context): Accepted<CustomerEvent> => ({
+  events: [event],
+  ...(at === undefined ? {} : { effectiveAt: at }),
+  policies: [policyReference(organisation, 'ownership')],
+})
+
+/** The owner a change is checked against: at the time it takes effect. */
+const holderAt = (state: Customer, at: Instant | undefined): OwnershipChange | undefined => (at === undefined ? ownershipNow(state) : ownershipAt(state, at))
+
+const ownedBy = (holder: OwnershipChange): Rejection =>
+  reject('already-owned', 'The customer is owned by another employee.', { extensions: { owner: { ownerId: holder.ownerId, since: holder.at } } })
+const notOwned = (holder: OwnershipChange | undefined): Rejection =>
+  reject('not-owned', 'The customer is in the public pool at that time.', { extensions: { since: holder?.at ?? null } })
+
+/** Only an employee who is still here may come to own a customer. */
+const knownEmployee = (employeeId: string, { organisation }: Context, path = 'to'): Rejection | undefined => {
+  const employee = organisation.employees.get(employeeId)
+  if (!employee) return reject('unknown-reference', 'The employee does not exist.', { errors: [{ path, message: 'no employee has this id' }] })
+  return employee.departed ? reject('employee-departed', 'The employee has departed and can own no customer.') : undefined
+}
+
+// Decisions.
+export const claim = (state: Customer, command: z.infer<typeof ClaimOwnership>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const ownerId = context.caller.employeeId
+  if (ownerId === null) return reject('on-behalf-of-required', 'A claim needs the employee who will own the customer.')
+  const wrongTime = checkEffectiveTime(state, command.effectiveAt, context)
+  if (wrongTime) return wrongTime
+  const holder = holderAt(state, command.effectiveAt)
+  if (holder?.ownerId === ownerId) return noChange
+  if (holder && holder.ownerId !== null) return ownedBy(holder)
+  return accept({ type: 'OwnershipClaimed', data: { ownerId, basis: 'claim', reason: free(command.customerId, command.reason) } }, command.effectiveAt, context)
+}
+
+export const assign = (state: Customer, command: z.infer<typeof AssignOwnership>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const wrong = knownEmployee(command.to, context) ?? checkEffectiveTime(state, command.effectiveAt, context)
+  if (wrong) return wrong
+  const holder = holderAt(state, command.effectiveAt)
+  if (holder?.ownerId === command.to) return noChange
+  if (holder && holder.ownerId !== null) return ownedBy(holder)
+  return accept({ type: 'OwnershipAssigned', data: { ownerId: command.to, basis: 'assignment', reason: free(command.customerId, command.reason) } }, command.effectiveAt, context)
+}
+
+export const transfer = (state: Customer, command: z.infer<typeof TransferOwnership>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const wrong = knownEmployee(command.to, context) ?? checkEffectiveTime(state, command.effectiveAt, context)
+  if (wrong) return wrong
+  const holder = holderAt(state, command.effectiveAt)
+  if (holder?.ownerId === command.to) return noChange
+  if (!holder || holder.ownerId === null) return notOwned(holder)
+  return accept({ type: 'OwnershipTransferred', data: { from: holder.ownerId, ownerId: command.to, basis: 'transfer', reason: free(command.customerId, command.reason) } }, command.effectiveAt, context)
+}
+
+export const release = (state: Customer, command: z.infer<typeof ReleaseOwnership>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const wrongTime = checkEffectiveTime(state, command.effectiveAt, context)
+  if (wrongTime) return wrongTime
+  const holder = holderAt(state, command.effectiveAt)
+  if (!holder || holder.ownerId === null) return command.effectiveAt === undefined || holder?.at === command.effectiveAt ? noChange : notOwned(holder)
+  return accept({ type: 'OwnershipReleased', data: { from: holder.ownerId, basis: 'voluntary-release', reason: free(command.customerId, command.reason) } }, command.effectiveAt, context)
+}
+
+const recipientOf = (command: { employeeId?: string | undefined; departmentId?: string | undefined }): SharedWith =>
+  command.employeeId !== undefined ? { kind: 'employee', id: command.employeeId } : { kind: 'department', id: command.departmentId ?? '' }
+
+export const share = (state: Customer, command: z.infer<typeof ShareCustomer>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const recipient = recipientOf(command)
+  const unknown = recipient.kind === 'employee'
+    ? knownEmployee(recipient.id, context, 'employeeId')
+    : context.organisation.departments.has(recipient.id) ? undefined : reject('unknown-reference', 'The department does not exist.', { errors: [{ path: 'departmentId', message: 'no department has this id' }] })
+  if (unknown) return unknown
+  const held = state.shares.find((one) => one.with.kind === recipient.kind && one.with.id === recipient.id)
+  if (held?.access === command.access) return noChange
+  return accept({ type: 'CustomerShared', data: { with: recipient, access: command.access, reason: free(command.customerId, command.reason) } }, undefined, context)
+}
+
+export const revokeShare = (state: Customer, command: z.infer<typeof RevokeShare>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const recipient = recipientOf(command)
+  if (!state.shares.some((one) => one.with.kind === recipient.kind && one.with.id === recipient.id)) return noChange
+  return accept({ type: 'ShareRevoked', data: { with: recipient, reason: free(command.customerId, command.reason) } }, undefined, context)
+}

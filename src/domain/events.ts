@@ -1,0 +1,88 @@
+import { category } from './category/category.ts'
+import { customer } from './customer/customer.ts'
+import type { CustomerEvent } from './customer/events.ts'
+import type { EventSchemas, Recorded } from './decider.ts'
+import { department } from './department/department.ts'
+import { employee } from './employee/employee.ts'
+import { identity, type IdentityEvent } from './identity/identity.ts'
+import type { OrganisationEvent, PolicyReference } from './organisation/organisation.ts'
+import { policy } from './policy/policy.ts'
+import * as system from './system/system.ts'
+import { upcast } from './upcasters.ts'
+
+/** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
+export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
+
+export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
+  system: system.events,
+  department: department.events,
+  employee: employee.events,
+  category: category.events,
+  policy: policy.events,
+  customer: customer.events,
+  identity: identity.events,
+}
+
+/** A stored event as the log gives it, personal values opened. */
+export type StoredEvent = {
+  stream: string
+  revision: number
+  type: string
+  data: unknown
+  metadata: { schemaVersion: number; recordedAt: string; effectiveAt?: string | undefined; actor: string; onBehalfOf?: string | undefined; commandId: string; policies?: PolicyReference[] | undefined }
+}
+
+/** What a decider's evolve sees of a stored event. Throws on a wrong shape; undefined for a type it does not know. */
+export const recordedEvent = <Event extends { type: string }>(parse: (type: string, data: unknown) => Event | undefined, stored: StoredEvent): Recorded<Event> | undefined => {
+  const { metadata } = stored
+  const event = parse(stored.type, upcast(stored.type, metadata.schemaVersion, stored.data))
+  return event && {
+    ...event,
+    revision: stored.revision,
+    recordedAt: metadata.recordedAt,
+    effectiveAt: metadata.effectiveAt ?? metadata.recordedAt,
+    actor: metadata.actor,
+    onBehalfOf: metadata.onBehalfOf ?? null,
+    commandId: metadata.commandId,
+    policies: metadata.policies ?? [],
+  }
+}
+
+/** A stored event by its kind; undefined for a kind or type this program does not know (it is older than the log). */
+export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
+  const hyphen = stored.stream.indexOf('-')
+  const kind = stored.stream.slice(0, hyphen)
+  const id = stored.stream.slice(hyphen + 1)
+  switch (kind) {
+    case 'system': {
+      const event = recordedEvent(system.parse, stored)
+      return event && { kind, event }
+    }
+    case 'department': {
+      const event = recordedEvent(department.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'employee': {
+      const event = recordedEvent(employee.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'category': {
+      const event = recordedEvent(category.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'policy': {
+      const event = recordedEvent(policy.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'customer': {
+      const event = recordedEvent(customer.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'identity': {
+      const event = recordedEvent(identity.parse, stored)
+      return event && { kind, id, event }
+    }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,60 @@
+import type { PolicyValues } from './kinds.ts'
+
+/** The policies a new organisation starts with: recorded as version 1 of each kind on the first start. */
+export const defaultPolicies: PolicyValues = {
+  stages: {
+    initial: 'target',
+    stages: [
+      { name: 'target', labels: { en: 'Target', zh: '目标' }, completeness: 0 },
+      { name: 'prospect', labels: { en: 'Prospect', zh: '意向' }, completeness: 1 },
+      { name: 'active', labels: { en: 'Active', zh: '成交' }, completeness: 2 },
+      // A customer is lost or falls asleep whether or not its record is complete.
+      { name: 'dormant', labels: { en: 'Dormant', zh: '沉睡' }, completeness: 0 },
+      { name: 'lost', labels: { en: 'Lost', zh: '流失' }, completeness: 0 },
+    ],
+    moves: [
+      { from: 'target', to: 'prospect', kind: 'progress', reasonRequired: false },
+      { from: 'target', to: 'active', kind: 'progress', reasonRequired: false },
+      { from: 'target', to: 'lost', kind: 'setback', reasonRequired: false },
+      { from: 'prospect', to: 'active', kind: 'progress', reasonRequired: false },
+      { from: 'prospect', to: 'lost', kind: 'setback', reasonRequired: false },
+      { from: 'prospect', to: 'target', kind: 'correction', reasonRequired: true },
+      { from: 'active', to: 'dormant', kind: 'setback', reasonRequired: false },
+      { from: 'active', to: 'lost', kind: 'setback', reasonRequired: false },
+      { from: 'dormant', to: 'active', kind: 'won-back', reasonRequired: false },
+      { from: 'dormant', to: 'lost', kind: 'setback', reasonRequired: false },
+      { from: 'lost', to: 'prospect', kind: 'won-back', reasonRequired: false },
+      { from: 'lost', to: 'active', kind: 'won-back', reasonRequired: false },
+    ],
+  },
+  tiers: {
+    tiers: [
+      { name: 'standard', labels: { en: 'Standard', zh: '普通' }, channel: 'automated' },
+      { name: 'preferred', labels: { en: 'Preferred', zh: '中产' }, channel: 'relationship-manager' },
+      { name: 'premier', labels: { en: 'Premier', zh: 'VIP' }, channel: 'specialist-partner' },
+    ],
+    bases: [
+      { name: 'spend', labels: { en: 'Spend over a threshold', zh: '消费达标' } },
+      { name: 'membership-card', labels: { en: 'Membership card', zh: '会员卡' } },
+      { name: 'balance', labels: { en: 'Balance', zh: '存款余额' } },
+      { name: 'approval', labels: { en: 'Approval by a named person', zh: '审批' } },
+      { name: 'correction', labels: { en: 'Correction of a wrong entry', zh: '更正' } },
+    ],
+  },
+  ownership: { backdatingDays: 3650 },
+  visibility: { nameCharacters: 1, identifierLookupsPerMinute: 30 },
+  complaints: {
+    classes: [
+      { name: 'product', labels: { en: 'Product', zh: '产品' } },
+      { name: 'service', labels: { en: 'Service', zh: '服务' } },
+      { name: 'price', labels: { en: 'Price', zh: '价格' } },
+      { name: 'delivery', labels: { en: 'Delivery', zh: '交付' } },
+      { name: 'other', labels: { en: 'Other', zh: '其他' } },
+    ],
+    levels: [
+      { level: 1, role: 'clerk', authorityLimit: { amount: 50_000, currency: 'CNY' }, days: { accept: 1, reply: 2, act: 5, 'follow-up': 7, improve: 14 } },
+      { level: 2, role: 'manager', authorityLimit: { amount: 500_000, currency: 'CNY' }, days: { accept: 1, reply: 1, act: 3, 'follow-up': 7, improve: 14 } },
+      { level: 3, role: 'manager', authorityLimit: { amount: 5_000_000, currency: 'CNY' }, days: { accept: 1, reply: 1, act: 2, 'follow-up': 7, improve: 14 } },
+    ],
+  },
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { eventParser, noChange, type Decider, type Decision, type EventOf } from '../decider.ts'
+import { reject } from '../rejection.ts'
+import { Reason, sameValue } from '../values.ts'
+import { policyKindNames, policyKinds, type PolicyKind } from './kinds.ts'
+
+/** One stream per kind of policy; its versions count 1, 2, 3 … */
+export const streamName = (policy: string): string => `policy-${policy}`
+
+// Events. These names and shapes are the storage format: add, never change.
+export const events = {
+  PolicyDefined: z.object({ policy: z.string(), version: z.number().int(), value: z.record(z.string(), z.json()) }),
+  PolicyRevised: z.object({ policy: z.string(), version: z.number().int(), value: z.record(z.string(), z.json()), reason: z.string() }),
+}
+export type PolicyEvent = EventOf<typeof events>
+
+// State: only what decisions need.
+export type Policy = { version: number; value: unknown }
+
+export const policy: Decider<Policy, PolicyEvent> = {
+  kind: 'policy',
+  events,
+  parse: eventParser(events),
+  initialState: { version: 0, value: null },
+  evolve: (_state, event) => ({ version: event.data.version, value: event.data.value }),
+}
+
+// Commands. A policy says nothing about a customer, so its reason is not sealed.
+const Value = z.record(z.string(), z.json())
+export const DefinePolicy = z.strictObject({ policy: z.enum(policyKindNames), value: Value })
+export const RevisePolicy = z.strictObject({ policy: z.enum(policyKindNames), value: Value, reason: Reason })
+
+// Decisions.
+const checked = (kind: PolicyKind, value: z.infer<typeof Value>) => {
+  const parsed = policyKinds[kind].safeParse(value)
+  if (parsed.success) return undefined
+  return reject('invalid-policy', `The ${kind} policy has ${parsed.error.issues.length} fault(s).`, { errors: parsed.error.issues.map((issue) => ({ path: ['value', ...issue.path].join('/'), message: issue.message })) })
+}
+
+export const define = (state: Policy, command: z.infer<typeof DefinePolicy>): Decision<PolicyEvent> => {
+  if (state.version > 0) return sameValue(state.value, command.value) ? noChange : reject('policy-exists', `The ${command.policy} policy stands at version ${state.version}.`)
+  return checked(command.policy, command.value) ?? { events: [{ type: 'PolicyDefined', data: { policy: command.policy, version: 1, value: command.value } }] }
+}
+
+export const revise = (state: Policy, command: z.infer<typeof RevisePolicy>): Decision<PolicyEvent> => {
+  if (state.version === 0) return reject('policy-not-found', `No ${command.policy} policy has been defined.`)
+  if (sameValue(state.value, command.value)) return noChange
+  return checked(command.policy, command.value) ?? { events: [{ type: 'PolicyRevised', data: { policy: command.policy, version: state.version + 1, value: command.value, reason: command.reason } }] }
+}

@@ -1,0 +1,50 @@
+/**
+ * Every way a command can be refused by the domain. The name is the last part of the problem's type, a promise to
+ * callers: names are added, never changed. `receipt` says whether the refusal is the command's final answer under
+ * its key (decided from state), or leaves the key free for another try.
+ */
+export const rejections = {
+  'customer-not-found': { status: 404, title: 'No such customer', receipt: false, advice: 'Check the customerId; find customers with GET /customers.' },
+  'contact-not-found': { status: 404, title: 'No such contact of this customer', receipt: false, advice: 'GET /customers/{id} lists the contacts and their ids.' },
+  'employee-not-found': { status: 404, title: 'No such employee', receipt: false, advice: 'GET /employees lists them; register-employee adds one.' },
+  'department-not-found': { status: 404, title: 'No such department', receipt: false, advice: 'GET /departments lists them; register-department adds one.' },
+  'category-not-found': { status: 404, title: 'No such category', receipt: false, advice: 'GET /categories lists them; define-category adds one.' },
+  'policy-not-found': { status: 404, title: 'No policy of this kind has been defined', receipt: false, advice: 'define-policy makes the first version; revise-policy the next ones.' },
+  'unknown-reference': { status: 422, title: 'The command names something that does not exist', receipt: false, advice: 'Each bad field is listed under errors; correct it and send again.' },
+  'invalid-fields': { status: 422, title: 'Fields are missing or malformed', receipt: false, advice: 'Each bad field is listed under errors; GET /categories/{id} shows the template. Correct them and send again.' },
+  'invalid-policy': { status: 422, title: 'The policy does not fit its schema', receipt: false, advice: 'Each fault is listed under errors; GET /policies/{kind} shows the version in force.' },
+  'invalid-template': { status: 422, title: 'The category or its template is not valid', receipt: false, advice: 'Each fault is listed under errors.' },
+  'invalid-effective-time': { status: 422, title: 'The effective time is not acceptable', receipt: false, advice: 'Use an instant that is not in the future, not before the entry of the customer, and within the time the ownership policy allows.' },
+  'on-behalf-of-required': { status: 422, title: 'An employee is meant, and none is named', receipt: false, advice: 'Send the header On-Behalf-Of with the id of the employee who enters or claims.' },
+  'not-permitted': { status: 403, title: 'This caller may not do this', receipt: false, advice: 'Ask the owner, or a manager of the department that holds the customer.' },
+  'customer-exists': { status: 409, title: 'A customer with this id exists', receipt: true, advice: 'Choose another customerId or leave it out.' },
+  'duplicate-customer': { status: 409, title: 'An identifier is already held by another customer', receipt: true, advice: 'Work with the holder named here: ask its owner to share it, or claim it when it is in the pool.' },
+  'identifier-not-held': { status: 409, title: 'This customer does not hold this identifier', receipt: true, advice: 'GET /customers/{id} shows the identifiers it holds.' },
+  'already-owned': { status: 409, title: 'The customer has an owner', receipt: true, advice: 'Ask the owner or a manager for a transfer.' },
+  'not-owned': { status: 409, title: 'The customer has no such owner', receipt: true, advice: 'It is in the public pool or held by someone else at that time: claim-ownership takes it from the pool.' },
+  'not-shared': { status: 409, title: 'The customer is not shared with them', receipt: true, advice: 'GET /customers/{id} lists with whom it is shared.' },
+  'move-not-allowed': { status: 409, title: 'The stage policy does not allow this move', receipt: true, advice: 'The allowed moves are named here; revise-policy changes them.' },
+  'reason-required': { status: 422, title: 'This needs a reason', receipt: false, advice: 'Send the command again with a reason.' },
+  'not-an-upgrade': { status: 409, title: 'That is not a higher tier', receipt: true, advice: 'The ladder is named here; downgrade-tier moves down.' },
+  'not-a-downgrade': { status: 409, title: 'That is not a lower tier', receipt: true, advice: 'The ladder is named here; upgrade-tier moves up.' },
+  'employee-exists': { status: 409, title: 'An employee with this id exists', receipt: true, advice: 'Choose another employeeId or leave it out.' },
+  'employee-departed': { status: 409, title: 'The employee has departed', receipt: true, advice: 'Name an employee who is still here.' },
+  'department-exists': { status: 409, title: 'A department with this id exists', receipt: true, advice: 'Choose another departmentId or leave it out.' },
+  'department-cycle': { status: 409, title: 'A department cannot lie below itself', receipt: true, advice: 'Move it below a department that is not among its own.' },
+  'category-exists': { status: 409, title: 'A category with this id exists', receipt: true, advice: 'revise-category changes it.' },
+  'category-cycle': { status: 409, title: 'A category cannot lie below itself', receipt: true, advice: 'Choose a parent that is not among its own children.' },
+  'policy-exists': { status: 409, title: 'A policy of this kind is defined', receipt: true, advice: 'revise-policy makes a new version.' },
+  'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
+} as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
+
+export type RejectionName = keyof typeof rejections
+export type FieldProblem = { path: string; message: string }
+export type Scalar = string | number | boolean | null
+export type Extension = Scalar | Scalar[] | { [key: string]: Scalar | Scalar[] }
+
+/** A refusal: what was wrong, in words without personal values, and facts a program can use. */
+export type Rejection = { rejected: RejectionName; detail: string; errors?: FieldProblem[]; extensions?: Record<string, Extension> }
+
+export const reject = (rejected: RejectionName, detail: string, more: Omit<Rejection, 'rejected' | 'detail'> = {}): Rejection => ({ rejected, detail, ...more })
+
+export const isRejection = (value: object): value is Rejection => 'rejected' in value

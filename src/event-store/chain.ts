@@ -1,0 +1,35 @@
+import { canonical, sha256 } from './canonical.ts'
+import type { JsonObject, Metadata, RecordedEvent, SealedEvent } from './port.ts'
+
+/** Where the next event of a stream attaches. */
+export type Head = { revision: number; hash: string; recordedAt: string | null }
+
+/** The head of a stream without events: revision -1, and the hash of its name. */
+export const emptyHead = (stream: string): Head => ({ revision: -1, hash: sha256(stream), recordedAt: null })
+
+export const headAfter = (event: RecordedEvent): Head => ({
+  revision: event.revision,
+  hash: event.metadata.hash,
+  recordedAt: event.metadata.recordedAt,
+})
+
+type Unhashed = { id: string; type: string; data: JsonObject; metadata: Omit<Metadata, 'hash'> }
+
+/** SHA-256 over the canonical form of stream, revision and the whole event without its hash (docs/storage-format.md). */
+export const eventHash = (stream: string, revision: number, event: Unhashed): string =>
+  sha256(canonical({ stream, revision, id: event.id, type: event.type, data: event.data, metadata: event.metadata }))
+
+export const chain = (stream: string, revision: number, event: Unhashed): SealedEvent => ({
+  ...event,
+  metadata: { ...event.metadata, hash: eventHash(stream, revision, event) },
+})
+
+/** What is wrong with an event standing at its place after `previous`, in words; undefined when it is whole. */
+export const chainFault = (event: RecordedEvent, previous: Head): string | undefined => {
+  const { hash, ...metadata } = event.metadata
+  if (event.revision !== previous.revision + 1) return `revision ${event.revision} follows ${previous.revision}`
+  if (metadata.prevHash !== previous.hash) return 'prevHash is not the hash of the event before it'
+  if (eventHash(event.stream, event.revision, { id: event.id, type: event.type, data: event.data, metadata }) !== hash) return 'its hash does not fit its content'
+  if (previous.recordedAt !== null && metadata.recordedAt < previous.recordedAt) return 'recordedAt is earlier than that of the event before it'
+  return undefined
+}

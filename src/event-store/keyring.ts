@@ -1,0 +1,95 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Pool } from 'pg'
+import { decrypt, encrypt, MissingKey, type SubjectKey } from './sealing.ts'
+
+/** One key per data subject, wrapped by a master key, in Postgres whichever store holds the log. */
+export type Keyring = {
+  /** Keys of these subjects, made where there are none. A new key's row is committed when this resolves. */
+  ensure: (subjects: readonly string[]) => Promise<Map<string, SubjectKey>>
+  /** Keys of these subjects. A subject without a row is missing from the answer. */
+  find: (subjects: readonly string[]) => Promise<Map<string, SubjectKey>>
+  /** Wraps every key anew that is not under the current master key. Answers how many were; can be run again. */
+  rotate: (onProgress?: (done: number, total: number) => void) => Promise<number>
+}
+
+type Row = { subject: string; nonce: string | null; wrapped: string | null; wrapped_by: string }
+
+/** Names a master key without revealing it: the first 16 hex digits of its SHA-256. */
+export const fingerprint = (key: Buffer): string => createHash('sha256').update(key).digest('hex').slice(0, 16)
+
+// Short, so that a key destroyed by another process is forgotten here too.
+const CACHED_FOR_MS = 10_000
+
+/** @param masterKeys the current one first, then earlier ones that may still wrap some rows; 32 bytes each */
+export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[]]): Keyring => {
+  const byFingerprint = new Map(masterKeys.map((key) => [fingerprint(key), key]))
+  const [current] = masterKeys
+  const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: CACHED_FOR_MS })
+
+  const aad = (subject: string) => Buffer.from(subject, 'utf8')
+  const unwrap = (row: Row): SubjectKey => {
+    if (row.wrapped === null || row.nonce === null) return 'destroyed'
+    const master = byFingerprint.get(row.wrapped_by)
+    if (!master) throw new MissingKey(`keys in the keyring are wrapped by master key ${row.wrapped_by}, which is not configured: set KEHU_MASTER_KEY to it, or KEHU_OLD_MASTER_KEYS while rotating`)
+    return Buffer.from(decrypt(master, { nonce: row.nonce, ciphertext: row.wrapped }, aad(row.subject)), 'base64')
+  }
+  const wrap = (subject: string, key: Buffer) => encrypt(current, key.toString('base64'), aad(subject))
+
+  const find = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
+    const keys = new Map<string, SubjectKey>()
+    const unknown: string[] = []
+    for (const subject of new Set(subjects)) {
+      const cached = cache.get(subject)
+      if (cached) keys.set(subject, cached)
+      else unknown.push(subject)
+    }
+    if (unknown.length > 0) {
+      const { rows } = await pool.query<Row>('select subject, nonce, wrapped, wrapped_by from kehu.keyring where subject = any($1)', [unknown])
+      for (const row of rows) {
+        const key = unwrap(row)
+        keys.set(row.subject, key)
+        if (key !== 'destroyed') cache.set(row.subject, key)
+      }
+    }
+    return keys
+  }
+
+  const ensure = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
+    const keys = await find(subjects)
+    const missing = [...new Set(subjects)].filter((subject) => !keys.has(subject)).sort()
+    if (missing.length === 0) return keys
+    const wrapped = missing.map((subject) => wrap(subject, randomBytes(32)))
+    await pool.query(
+      `insert into kehu.keyring (subject, nonce, wrapped, wrapped_by)
+       select subject, nonce, wrapped, $4 from unnest($1::text[], $2::text[], $3::text[]) as new (subject, nonce, wrapped)
+       on conflict (subject) do nothing`,
+      [missing, wrapped.map((w) => w.nonce), wrapped.map((w) => w.ciphertext), fingerprint(current)],
+    )
+    // Read back rather than trust: another process may have been first.
+    for (const [subject, key] of await find(missing)) keys.set(subject, key)
+    return keys
+  }
+
+  const rotate: Keyring['rotate'] = async (onProgress) => {
+    const stale = `wrapped is not null and wrapped_by <> $1`
+    const counted = await pool.query<{ n: string }>(`select count(*) as n from kehu.keyring where ${stale}`, [fingerprint(current)])
+    const total = Number(counted.rows[0]?.n ?? 0)
+    let done = 0
+    for (;;) {
+      const { rows } = await pool.query<Row>(`select subject, nonce, wrapped, wrapped_by from kehu.keyring where ${stale} order by subject limit 1000`, [fingerprint(current)])
+      if (rows.length === 0) return done
+      for (const row of rows) {
+        const key = unwrap(row)
+        if (key === 'destroyed') continue
+        const again = wrap(row.subject, key)
+        // Only where it is still as read: a key destroyed meanwhile stays destroyed.
+        await pool.query('update kehu.keyring set nonce = $2, wrapped = $3, wrapped_by = $4 where subject = $1 and wrapped = $5', [row.subject, again.nonce, again.ciphertext, fingerprint(current), row.wrapped])
+      }
+      done += rows.length
+      onProgress?.(done, total)
+    }
+  }
+
+  return { find, ensure, rotate }
+}

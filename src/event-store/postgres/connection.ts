@@ -1,0 +1,53 @@
+import pg from 'pg'
+
+export const isConnectionError = (error: unknown): boolean => {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  // 08 connection exceptions, 57P admin or crash shutdown, 53300 too many connections; Node's own socket errors;
+  // what pg says of a connection that went away. 25006 and 53100: read-only and full disk, which pass too.
+  return /^(08|57P|53)/.test(code) || code === '25006' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|not queryable/i.test(error.message)
+}
+
+export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+
+/** Growing pauses with jitter: 25 ms doubling to a second, each between half and all of it. */
+export const backoff = (attempt: number): number => Math.min(1000, 25 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
+
+/** One connection that is made again when it is lost. */
+export const makeReconnecting = (connectionString: string, name: string, prepare?: (client: pg.Client) => Promise<void>) => {
+  let client: pg.Client | undefined
+  const get = async (): Promise<pg.Client> => {
+    if (client) return client
+    const fresh = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true })
+    const forget = () => {
+      if (client === fresh) client = undefined
+    }
+    fresh.on('error', forget)
+    fresh.on('end', forget)
+    try {
+      await fresh.connect()
+      await prepare?.(fresh)
+    } catch (error) {
+      await fresh.end().catch(() => undefined)
+      throw error
+    }
+    client = fresh
+    return fresh
+  }
+  const drop = async (): Promise<void> => {
+    const gone = client
+    client = undefined
+    await gone?.end().catch(() => undefined)
+  }
+  return { get, drop }
+}

@@ -1,0 +1,100 @@
+import type { Batch, ReadAllOptions } from '../port.ts'
+import { backoff, makeReconnecting, pause } from './connection.ts'
+
+/** Readers look this often besides being told: a lost notification delays, it never loses. */
+const POLL_MS = 1000
+
+/** One connection listens for all subscriptions of a process and wakes them; each reads for itself. */
+export const makeSubscriptions = (connectionString: string, readBatch: (options: ReadAllOptions) => Promise<Batch>) => {
+  const sleepers = new Set<() => void>()
+  const wakeAll = () => {
+    for (const wake of sleepers) wake()
+  }
+  const stop = new AbortController()
+  let listening: Promise<void> | undefined
+
+  /** Keeps one LISTEN connection alive; on each (re)connection everyone looks, for what was missed meanwhile. */
+  const listen = async (): Promise<void> => {
+    for (let attempt = 0; !stop.signal.aborted; attempt += 1) {
+      const connection = makeReconnecting(connectionString, 'kehu listen')
+      try {
+        const client = await connection.get()
+        const lost = new Promise<void>((resolve) => {
+          client.on('end', () => resolve())
+          client.on('error', () => resolve())
+          stop.signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+        client.on('notification', wakeAll)
+        await client.query('listen kehu_log')
+        attempt = 0
+        wakeAll()
+        await lost
+      } catch {
+        // Out of reach: readers poll meanwhile, and say so themselves.
+      } finally {
+        await connection.drop()
+      }
+      await pause(backoff(attempt), stop.signal)
+    }
+  }
+
+  async function* subscribe(options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Batch> {
+    listening ??= listen()
+    const { signal } = options
+    let { after } = options
+    let told = true
+    let first = true
+    let failures = 0
+    let wake: () => void = () => undefined
+    const onNotice = () => {
+      told = true
+      wake()
+    }
+    sleepers.add(onNotice)
+    try {
+      while (!signal.aborted && !stop.signal.aborted) {
+        // Cleared before reading: a notice that comes while reading is looked into afterwards.
+        told = false
+        let batch: Batch
+        try {
+          batch = await readBatch({ ...options, after })
+          failures = 0
+        } catch (error) {
+          if (signal.aborted) return
+          if (error instanceof Error && error.message.includes('cannot be read')) throw error
+          failures += 1
+          await pause(backoff(failures), signal)
+          continue
+        }
+        if (first || batch.position > after) {
+          first = false
+          after = batch.position
+          yield batch
+        }
+        if (!batch.caughtUp || told) continue
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(done, POLL_MS)
+          function done() {
+            clearTimeout(timer)
+            signal.removeEventListener('abort', done)
+            stop.signal.removeEventListener('abort', done)
+            resolve()
+          }
+          wake = done
+          signal.addEventListener('abort', done, { once: true })
+          stop.signal.addEventListener('abort', done, { once: true })
+          if (signal.aborted || stop.signal.aborted) done()
+        })
+      }
+    } finally {
+      sleepers.delete(onNotice)
+    }
+  }
+
+  const close = async (): Promise<void> => {
+    stop.abort()
+    await listening
+  }
+
+  return { subscribe, close }
+}

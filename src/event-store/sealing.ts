@@ -1,0 +1,93 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { canonical } from './canonical.ts'
+import type { Json, JsonObject } from './port.ts'
+
+/**
+ * Personal values inside event data. In memory a decider writes `{ personal: subject, value }`; in the log it is
+ * `{ sealed: 1, key: subject, nonce, ciphertext }`; once the subject's key is destroyed it reads `{ erased: true }`.
+ */
+export type SubjectKey = Buffer | 'destroyed'
+export type SubjectKeys = ReadonlyMap<string, SubjectKey>
+
+export class MissingKey extends Error {
+  override name = 'MissingKey'
+}
+/** Nothing new may be written about a subject whose key was destroyed. */
+export class SubjectErased extends Error {
+  override name = 'SubjectErased'
+}
+
+const isObject = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isPersonal = (value: JsonObject): value is { personal: string; value: Json } =>
+  typeof value['personal'] === 'string' && 'value' in value && Object.keys(value).length === 2
+const isSealed = (value: JsonObject): value is { sealed: 1; key: string; nonce: string; ciphertext: string } =>
+  value['sealed'] === 1 && typeof value['key'] === 'string' && typeof value['nonce'] === 'string' && typeof value['ciphertext'] === 'string'
+
+type Visit = (value: JsonObject, path: string) => Json | undefined
+
+/** Rebuilds a JSON value, replacing each object for which `visit` answers. Paths are JSON pointers (RFC 6901). */
+const rewrite = (value: Json, visit: Visit, path = ''): Json => {
+  if (Array.isArray(value)) return value.map((item, index) => rewrite(item, visit, `${path}/${index}`))
+  if (!isObject(value)) return value
+  const replaced = visit(value, path)
+  if (replaced !== undefined) return replaced
+  const out: JsonObject = {}
+  for (const [key, item] of Object.entries(value)) out[key] = rewrite(item, visit, `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+  return out
+}
+const rewriteObject = (data: JsonObject, visit: Visit): JsonObject => {
+  const out: JsonObject = {}
+  for (const [key, item] of Object.entries(data)) out[key] = rewrite(item, visit, `/${key}`)
+  return out
+}
+
+/** The subjects whose keys are needed to seal (`personal`) or to open (`sealed`) this data. */
+export const subjectsOf = (data: JsonObject): string[] => {
+  const found = new Set<string>()
+  rewriteObject(data, (value) => {
+    if (isPersonal(value)) found.add(value.personal)
+    else if (isSealed(value)) found.add(value.key)
+    else return undefined
+    return null
+  })
+  return [...found]
+}
+
+const associated = (stream: string, eventId: string, path: string): Buffer => Buffer.from(canonical([stream, eventId, path]), 'utf8')
+
+const keyOf = (keys: SubjectKeys, subject: string): SubjectKey => {
+  const key = keys.get(subject)
+  if (key === undefined) throw new MissingKey(`the keyring has no row for ${subject}: was it restored from an older copy than the log?`)
+  return key
+}
+
+/** AES-256-GCM (NIST SP 800-38D), random 96-bit nonce, 128-bit tag appended to the ciphertext. */
+export const encrypt = (key: Buffer, plain: string, aad: Buffer, nonce: Buffer = randomBytes(12)): { nonce: string; ciphertext: string } => {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(aad)
+  const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()])
+  return { nonce: nonce.toString('base64'), ciphertext: sealed.toString('base64') }
+}
+export const decrypt = (key: Buffer, sealed: { nonce: string; ciphertext: string }, aad: Buffer): string => {
+  const bytes = Buffer.from(sealed.ciphertext, 'base64')
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(sealed.nonce, 'base64')).setAAD(aad)
+  decipher.setAuthTag(bytes.subarray(-16))
+  return Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]).toString('utf8')
+}
+
+/** Seals every personal value of an event. The result is sealed once: a retry must send the same bytes. */
+export const seal = (stream: string, eventId: string, data: JsonObject, keys: SubjectKeys): JsonObject =>
+  rewriteObject(data, (value, path): Json | undefined => {
+    if (!isPersonal(value)) return undefined
+    const key = keyOf(keys, value.personal)
+    if (key === 'destroyed') throw new SubjectErased(`${value.personal} has been erased`)
+    return { sealed: 1, key: value.personal, ...encrypt(key, canonical(value.value), associated(stream, eventId, path)) }
+  })
+
+/** Opens every sealed value; one whose key was destroyed reads `{ erased: true }`. */
+export const open = (stream: string, eventId: string, data: JsonObject, keys: SubjectKeys): JsonObject =>
+  rewriteObject(data, (value, path): Json | undefined => {
+    if (!isSealed(value)) return undefined
+    const key = keyOf(keys, value.key)
+    if (key === 'destroyed') return { erased: true }
+    return { personal: value.key, value: JSON.parse(decrypt(key, value, associated(stream, eventId, path))) }
+  })

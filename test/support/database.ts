@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { inject } from 'vitest'
+import { migrate } from '../../migrations/index.ts'
+
+export type TestDatabase = { url: string; pool: pg.Pool; drop: () => Promise<void> }
+
+/** A migrated database of its own. */
+export const makeDatabase = async (): Promise<TestDatabase> => {
+  const name = `kehu_${randomBytes(6).toString('hex')}`
+  const server = inject('postgresUrl')
+  const admin = async (sql: string) => {
+    const client = new pg.Client({ connectionString: server })
+    await client.connect()
+    await client.query(sql).finally(() => client.end())
+  }
+  await admin(`create database ${name}`)
+  const url = Object.assign(new URL(server), { pathname: `/${name}` }).href
+  const pool = new pg.Pool({ connectionString: url, max: 10 })
+  // A test may cut connections: an idle one that dies is not an error of its own.
+  pool.on('error', () => undefined)
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 2 }) }) })
+  await migrate(db).finally(() => db.destroy())
+  return {
+    url,
+    pool,
+    drop: async () => {
+      await pool.end()
+      await admin(`drop database if exists ${name} with (force)`)
+    },
+  }
+}

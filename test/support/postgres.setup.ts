@@ -1,0 +1,28 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
+
+declare module 'vitest' {
+  // eslint-disable-next-line @typescript-eslint/consistent-type-definitions -- vitest is told by merging
+  export interface ProvidedContext {
+    postgresUrl: string
+  }
+}
+
+/** One real Postgres for the whole run, KEHU_TEST_DATABASE_URL or the embedded one; each test file makes its own databases in it. */
+export default async (project: TestProject): Promise<() => Promise<void>> => {
+  const given = process.env['KEHU_TEST_DATABASE_URL']
+  if (given) {
+    project.provide('postgresUrl', given)
+    return async () => undefined
+  }
+  const dataDir = await mkdtemp(join(tmpdir(), 'kehu-test-'))
+  const postgres = await startEmbeddedPostgres({ dataDir })
+  project.provide('postgresUrl', postgres.url)
+  return async () => {
+    await postgres.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
