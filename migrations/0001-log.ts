@@ -91,9 +91,12 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
       place_id text not null,
       recorded_max text,
       ready boolean not null,
+      stopped text,
       primary key (model, version, build)
     )`.execute(db)
   await sql`comment on table kehu.checkpoint is 'How far each version of each read model has read; build is live, or rebuild while one is made beside it.'`.execute(db)
+
+  await sql`comment on column kehu.checkpoint.stopped is 'The event that could not be projected, and why; null while all is well'`.execute(db)
 
   await createAppend(db)
 }

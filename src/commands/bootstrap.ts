@@ -18,11 +18,11 @@ const bootstrap: Caller = { actor: 'bootstrap', role: 'admin', employeeId: null,
 /** What a new organisation starts with besides policies and categories: one department, one employee for each human role. */
 export const firstDepartment = { departmentId: 'head-office', name: '总部 Head office' }
 export const firstEmployees = [
-  { employeeId: 'clerk', name: '首任柜员' },
-  { employeeId: 'manager', name: '首任经理' },
-  { employeeId: 'auditor', name: '首任审计员' },
-  { employeeId: 'analyst', name: '首任分析师' },
-  { employeeId: 'admin', name: '首任管理员' },
+  { role: 'clerk', employeeId: 'clerk', name: '首任柜员' },
+  { role: 'manager', employeeId: 'manager', name: '首任经理' },
+  { role: 'auditor', employeeId: 'auditor', name: '首任审计员' },
+  { role: 'analyst', employeeId: 'analyst', name: '首任分析师' },
+  { role: 'admin', employeeId: 'admin', name: '首任管理员' },
 ] as const
 
 /**
@@ -61,5 +61,5 @@ const configure = async (runtime: Runtime): Promise<void> => {
   for (const policy of policyKindNames) await send('define-policy', policy, { policy, value: defaultPolicies[policy] })
   for (const { categoryId, parentId, labels, criterion, kind, template } of defaultCategories) await send('define-category', categoryId, { categoryId, parentId, labels, criterion, kind, template })
   await send('register-department', firstDepartment.departmentId, firstDepartment)
-  for (const employee of firstEmployees) await send('register-employee', employee.employeeId, { ...employee, departmentId: firstDepartment.departmentId })
+  for (const { employeeId, name } of firstEmployees) await send('register-employee', employeeId, { employeeId, name, departmentId: firstDepartment.departmentId })
 }

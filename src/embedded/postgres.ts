@@ -12,7 +12,8 @@ import { checkReach, chooseAccount, giveTo, loadBinaries, spawnOptions, type Bin
 
 export { EmbeddedPostgresError, lockDataDir } from './lock.ts'
 
-export type EmbeddedPostgres = { url: string; port: number; pid: number; stop(): Promise<void> }
+/** `exited` resolves when the server has gone, stopped or not. */
+export type EmbeddedPostgres = { url: string; port: number; pid: number; exited: Promise<void>; stop(): Promise<void> }
 
 type Launched = { child: ChildProcess; port: number; client: Client }
 
@@ -31,6 +32,9 @@ const settings = [
   'log_destination=stderr',
   'logging_collector=off',
   'lc_messages=C', // passingFailure reads the log
+  // Details and statements can hold personal values.
+  'log_error_verbosity=terse',
+  'log_min_error_statement=panic',
 ]
 const passingFailure = /Address already in use|could not create any TCP\/IP sockets|pre-existing shared memory block|lock file .* already exists/
 
@@ -170,9 +174,8 @@ const patienceWith = (code: string): number =>
   code === '57P03' ? Infinity : code.startsWith('28') ? 2_000 : 60_000
 
 /** Starts the server once; resolves to what it wrote to its log when it exited instead of coming up. */
-const launch = async (installation: Installation, password: string): Promise<Launched | string> => {
+const launch = async (installation: Installation, password: string, port: number): Promise<Launched | string> => {
   const { dataDir, cluster, binaries } = installation
-  const port = await findPort()
   const log = await open(join(dataDir, 'postgres.log'), 'a+', 0o600)
   try {
     const { size } = await log.stat()
@@ -203,11 +206,11 @@ const launch = async (installation: Installation, password: string): Promise<Lau
   }
 }
 
-const launchPatiently = async (installation: Installation, password: string, onProgress: (message: string) => void): Promise<Launched> => {
+const launchPatiently = async (installation: Installation, password: string, wanted: number | undefined, onProgress: (message: string) => void): Promise<Launched> => {
   const deadline = Date.now() + 15_000
   for (;;) {
     await stopLeftover(installation, onProgress)
-    const launched = await launch(installation, password)
+    const launched = await launch(installation, password, wanted ?? (await findPort()))
     if (typeof launched !== 'string') return launched
     if (Date.now() > deadline || !passingFailure.test(launched)) {
       const last = launched.trim().split('\n').slice(-5).join(' | ')
@@ -242,6 +245,8 @@ const createDatabase = async (client: Client, { cluster }: Installation): Promis
  */
 export const startEmbeddedPostgres = async (options: {
   dataDir: string
+  /** The port of a server that died, so that its clients find the new one; a free one unless told. */
+  port?: number
   onProgress?: (message: string) => void
 }): Promise<EmbeddedPostgres> => {
   const onProgress = options.onProgress ?? (() => undefined)
@@ -260,8 +265,12 @@ export const startEmbeddedPostgres = async (options: {
   }
   if (account) await giveTo(account, cluster)
   onProgress('Starting PostgreSQL')
-  const { child, port, client } = await launchPatiently(installation, password, onProgress)
+  const { child, port, client } = await launchPatiently(installation, password, options.port, onProgress)
   const pid = pidOf(child)
+  const exited = new Promise<void>(resolve => {
+    if (hasExited(child)) resolve()
+    else child.once('exit', () => resolve())
+  })
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= stopPostmaster(binaries, pid))
   try {
@@ -272,5 +281,5 @@ export const startEmbeddedPostgres = async (options: {
   } finally {
     await client.end()
   }
-  return { url: `postgres://kehu:${password}@127.0.0.1:${port}/kehu`, port, pid, stop }
+  return { url: `postgres://kehu:${password}@127.0.0.1:${port}/kehu`, port, pid, exited, stop }
 }

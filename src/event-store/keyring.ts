@@ -32,7 +32,11 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
     if (row.wrapped === null || row.nonce === null) return 'destroyed'
     const master = byFingerprint.get(row.wrapped_by)
     if (!master) throw new MissingKey(`keys in the keyring are wrapped by master key ${row.wrapped_by}, which is not configured: set KEHU_MASTER_KEY to it, or KEHU_OLD_MASTER_KEYS while rotating`)
-    return Buffer.from(decrypt(master, { nonce: row.nonce, ciphertext: row.wrapped }, aad(row.subject)), 'base64')
+    try {
+      return Buffer.from(decrypt(master, { nonce: row.nonce, ciphertext: row.wrapped }, aad(row.subject)), 'base64')
+    } catch (error) {
+      throw new Error(`the key of ${row.subject} in the keyring is damaged`, { cause: error })
+    }
   }
   const wrap = (subject: string, key: Buffer) => encrypt(current, key.toString('base64'), aad(subject))
 

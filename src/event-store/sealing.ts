@@ -26,20 +26,14 @@ const isSealed = (value: JsonObject): value is { sealed: 1; key: string; nonce: 
 type Visit = (value: JsonObject, path: string) => Json | undefined
 
 /** Rebuilds a JSON value, replacing each object for which `visit` answers. Paths are JSON pointers (RFC 6901). */
-const rewrite = (value: Json, visit: Visit, path = ''): Json => {
+const rewrite = (value: Json, visit: Visit, path: string): Json => {
   if (Array.isArray(value)) return value.map((item, index) => rewrite(item, visit, `${path}/${index}`))
   if (!isObject(value)) return value
-  const replaced = visit(value, path)
-  if (replaced !== undefined) return replaced
-  const out: JsonObject = {}
-  for (const [key, item] of Object.entries(value)) out[key] = rewrite(item, visit, `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
-  return out
+  return visit(value, path) ?? rewriteEntries(value, visit, path)
 }
-const rewriteObject = (data: JsonObject, visit: Visit): JsonObject => {
-  const out: JsonObject = {}
-  for (const [key, item] of Object.entries(data)) out[key] = rewrite(item, visit, `/${key}`)
-  return out
-}
+const rewriteEntries = (value: JsonObject, visit: Visit, path: string): JsonObject =>
+  Object.fromEntries(Object.entries(value).map(([key, item]) => [key, rewrite(item, visit, `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)]))
+const rewriteObject = (data: JsonObject, visit: Visit): JsonObject => rewriteEntries(data, visit, '')
 
 /** The subjects whose keys are needed to seal (`personal`) or to open (`sealed`) this data. */
 export const subjectsOf = (data: JsonObject): string[] => {
@@ -69,7 +63,8 @@ export const encrypt = (key: Buffer, plain: string, aad: Buffer, nonce: Buffer =
 }
 export const decrypt = (key: Buffer, sealed: { nonce: string; ciphertext: string }, aad: Buffer): string => {
   const bytes = Buffer.from(sealed.ciphertext, 'base64')
-  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(sealed.nonce, 'base64')).setAAD(aad)
+  // The length is named, or a text cut down to four bytes would pass for a tag.
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(sealed.nonce, 'base64'), { authTagLength: 16 }).setAAD(aad)
   decipher.setAuthTag(bytes.subarray(-16))
   return Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]).toString('utf8')
 }
@@ -89,5 +84,9 @@ export const open = (stream: string, eventId: string, data: JsonObject, keys: Su
     if (!isSealed(value)) return undefined
     const key = keyOf(keys, value.key)
     if (key === 'destroyed') return { erased: true }
-    return { personal: value.key, value: JSON.parse(decrypt(key, value, associated(stream, eventId, path))) }
+    try {
+      return { personal: value.key, value: JSON.parse(decrypt(key, value, associated(stream, eventId, path))) }
+    } catch (error) {
+      throw new Error(`the sealed value at ${path} of event ${eventId} in ${stream} cannot be opened`, { cause: error })
+    }
   })

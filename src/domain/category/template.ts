@@ -115,12 +115,11 @@ export const mergeTemplates = (ancestors: Template[]): { ok: true; template: Tem
   return { ok: true, template: { fields, contactFields } }
 }
 
-/** What a caller sends for a field; null clears it. */
-export const FieldValue = z.union([
-  z.string().max(10_000), z.number(), z.boolean(), z.array(z.string().max(200)).max(200), Money, z.null(),
-])
+/** A field's value; a caller sends null to clear it. */
+export const StoredFieldValue = z.union([z.string().max(10_000), z.number(), z.boolean(), z.array(z.string().max(200)).max(200), Money])
+export type StoredFieldValue = z.infer<typeof StoredFieldValue>
+export const FieldValue = z.union([StoredFieldValue, z.null()])
 export type FieldValue = z.infer<typeof FieldValue>
-export type StoredFieldValue = Exclude<FieldValue, null>
 
 const placeholders = new Set([
   '无', '暂无', '没有', '空', '不详', '未知', '不知道', '不清楚', '未填', '待定', '待补', '待补充', '测试',

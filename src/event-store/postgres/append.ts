@@ -1,7 +1,8 @@
+import pg from 'pg'
 import { canonical } from '../canonical.ts'
 import { emptyHead } from '../chain.ts'
 import { AppendTooLarge, EventStoreUnavailable, MAX_APPEND_BYTES, type Append, type AppendResult, type StoredReceipt } from '../port.ts'
-import { backoff, isConnectionError, makeReconnecting, pause } from './connection.ts'
+import { backoff, isConnectionError, isTimeout, makeReconnecting, pause } from './connection.ts'
 import { checkStreamName, streamKey } from './rows.ts'
 
 /** Most appends in one batch. */
@@ -20,22 +21,20 @@ export const makeAppender = (options: {
   timeoutMs: number
   findReceipt: (commandId: string) => Promise<StoredReceipt | undefined>
 }) => {
-  const connection = makeReconnecting(options.connectionString, 'kehu append')
+  const connection = makeReconnecting(options.connectionString, 'kehu append', { query_timeout: options.timeoutMs })
   let queue: Waiting[] = []
   let running: Promise<void> | undefined
   let closed = false
 
-  const append = (request: Append): Promise<AppendResult> => {
+  const append = async (request: Append): Promise<AppendResult> => {
     checkStreamName(request.stream)
-    if (closed) return Promise.reject(new EventStoreUnavailable('the store is closed'))
-    if (request.events.length === 0) return Promise.reject(new TypeError('an append needs an event'))
+    if (closed) throw new EventStoreUnavailable('the store is closed')
+    if (request.events.length === 0) throw new TypeError('an append needs an event')
     const bytes = request.events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0)
-    if (bytes > MAX_APPEND_BYTES) return Promise.reject(new AppendTooLarge(`the events of one command may have ${MAX_APPEND_BYTES} bytes, these have ${bytes}`))
+    if (bytes > MAX_APPEND_BYTES) throw new AppendTooLarge(`the events of one command may have ${MAX_APPEND_BYTES} bytes, these have ${bytes}`)
     return new Promise((resolve, reject) => {
       queue.push({ append: request, since: Date.now(), resolve, reject })
-      running ??= drain().finally(() => {
-        running = undefined
-      })
+      running ??= drain()
     })
   }
 
@@ -43,6 +42,8 @@ export const makeAppender = (options: {
     // A turn of the event loop lets requests that arrived together travel together.
     await new Promise(setImmediate)
     while (queue.length > 0) await commit(takeBatch())
+    // In one step with the last look at the queue: an append that comes a moment later starts a drain of its own.
+    running = undefined
   }
 
   /** The next appends, one to a stream and one to a command: a second one waits to see what became of the first. */
@@ -71,11 +72,14 @@ export const makeAppender = (options: {
         if (isConnectionError(error)) {
           await connection.drop()
           const oldest = Math.min(...batch.map((waiting) => waiting.since))
-          if (closed || Date.now() - oldest > options.timeoutMs) {
+          if (closed || isTimeout(error) || Date.now() - oldest > options.timeoutMs) {
             for (const waiting of batch) waiting.reject(new EventStoreUnavailable('the log did not answer in time', { cause: error }))
             return
           }
           await pause(backoff(attempt))
+        } else if (error instanceof pg.DatabaseError && error.constraint === 'receipt_pkey') {
+          // A receipt was recorded while this ran. It is there when looked for again: that append is answered from it.
+          continue
         } else if (batch.length > 1) {
           // Something in this batch cannot be stored: only that append shall fail.
           for (const waiting of batch) await commit([waiting])

@@ -5,8 +5,11 @@ export const isConnectionError = (error: unknown): boolean => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   // 08 connection exceptions, 57P admin or crash shutdown, 53300 too many connections; Node's own socket errors;
   // what pg says of a connection that went away. 25006 and 53100: read-only and full disk, which pass too.
-  return /^(08|57P|53)/.test(code) || code === '25006' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|not queryable/i.test(error.message)
+  return /^(08|57P|53)/.test(code) || code === '25006' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded|Query read timeout|Client was closed|not queryable/i.test(error.message)
 }
+
+/** Nothing came back in the time a query may take. */
+export const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
 
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -24,11 +27,11 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
 export const backoff = (attempt: number): number => Math.min(1000, 25 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
 
 /** One connection that is made again when it is lost. */
-export const makeReconnecting = (connectionString: string, name: string, prepare?: (client: pg.Client) => Promise<void>) => {
+export const makeReconnecting = (connectionString: string, name: string, more: pg.ClientConfig = {}) => {
   let client: pg.Client | undefined
   const get = async (): Promise<pg.Client> => {
     if (client) return client
-    const fresh = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true })
+    const fresh = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true, ...more })
     const forget = () => {
       if (client === fresh) client = undefined
     }
@@ -36,7 +39,6 @@ export const makeReconnecting = (connectionString: string, name: string, prepare
     fresh.on('end', forget)
     try {
       await fresh.connect()
-      await prepare?.(fresh)
     } catch (error) {
       await fresh.end().catch(() => undefined)
       throw error

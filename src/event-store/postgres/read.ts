@@ -41,9 +41,8 @@ export const makeReader = (pool: Pool) => {
       [after, end, batchSize],
     )
     const events = rows.map(toRecordedEvent)
-    const full = rows.length === batchSize
-    const position = full ? (events.at(-1)?.position ?? end) : end
-    return { events, position, caughtUp: !full }
+    const position = rows.length === batchSize ? (events.at(-1)?.position ?? end) : end
+    return { events, position, caughtUp: position === end }
   }
 
   async function* readAll(options: ReadAllOptions): AsyncIterable<Batch> {

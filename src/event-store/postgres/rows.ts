@@ -9,6 +9,7 @@ export const streamKey = (stream: string): string => {
 }
 
 const StoredData = z.record(z.string(), z.json())
+// Loose at every level: what a later version or a forger added stays, and the hash is computed over all of it.
 const StoredMetadata = z.looseObject({
   schemaVersion: z.number().int(),
   commandId: z.string(),
@@ -20,7 +21,7 @@ const StoredMetadata = z.looseObject({
   traceparent: z.string().optional(),
   recordedAt: z.string(),
   effectiveAt: z.string().optional(),
-  policies: z.array(z.object({ name: z.string(), version: z.number().int() })).optional(),
+  policies: z.array(z.looseObject({ name: z.string(), version: z.number().int() })).optional(),
   prevHash: z.string(),
   hash: z.string(),
 })

@@ -1,5 +1,5 @@
 import type { Batch, ReadAllOptions } from '../port.ts'
-import { backoff, makeReconnecting, pause } from './connection.ts'
+import { backoff, isConnectionError, makeReconnecting, pause } from './connection.ts'
 
 /** Readers look this often besides being told: a lost notification delays, it never loses. */
 const POLL_MS = 1000
@@ -12,6 +12,7 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
   }
   const stop = new AbortController()
   let listening: Promise<void> | undefined
+  let hangUp: () => void = () => undefined
 
   /** Keeps one LISTEN connection alive; on each (re)connection everyone looks, for what was missed meanwhile. */
   const listen = async (): Promise<void> => {
@@ -22,13 +23,14 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
         const lost = new Promise<void>((resolve) => {
           client.on('end', () => resolve())
           client.on('error', () => resolve())
-          stop.signal.addEventListener('abort', () => resolve(), { once: true })
+          hangUp = resolve
         })
         client.on('notification', wakeAll)
         await client.query('listen kehu_log')
         attempt = 0
         wakeAll()
-        await lost
+        // Closing may have come while it connected.
+        if (!stop.signal.aborted) await lost
       } catch {
         // Out of reach: readers poll meanwhile, and say so themselves.
       } finally {
@@ -61,7 +63,7 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
           failures = 0
         } catch (error) {
           if (signal.aborted) return
-          if (error instanceof Error && error.message.includes('cannot be read')) throw error
+          if (!isConnectionError(error)) throw error
           failures += 1
           await pause(backoff(failures), signal)
           continue
@@ -77,12 +79,10 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
           function done() {
             clearTimeout(timer)
             signal.removeEventListener('abort', done)
-            stop.signal.removeEventListener('abort', done)
             resolve()
           }
           wake = done
           signal.addEventListener('abort', done, { once: true })
-          stop.signal.addEventListener('abort', done, { once: true })
           if (signal.aborted || stop.signal.aborted) done()
         })
       }
@@ -93,6 +93,8 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
 
   const close = async (): Promise<void> => {
     stop.abort()
+    hangUp()
+    wakeAll()
     await listening
   }
 

@@ -1,0 +1,22 @@
+import type { Config } from '../config.ts'
+import { openCore, openDatabase, runningDatabaseUrl, type Core } from '../main.ts'
+
+/**
+ * Runs a command on the log: on the Postgres of DATABASE_URL, on that of the running service, or on the embedded one,
+ * brought up for as long as it takes.
+ */
+export const withCore = async <T>(config: Config, work: (core: Core) => Promise<T>): Promise<T> => {
+  const database = await openDatabase(config, () => undefined).catch(async (error: unknown) => {
+    // The data folder is in use: then its Postgres is up, and this joins it.
+    if (config.databaseUrl === undefined && error instanceof Error && error.message.startsWith('Kehu already runs')) {
+      return { connectionString: await runningDatabaseUrl(config), close: async () => undefined }
+    }
+    throw error
+  })
+  try {
+    const core = await openCore(config, database.connectionString, () => undefined)
+    return await work(core).finally(core.close)
+  } finally {
+    await database.close()
+  }
+}

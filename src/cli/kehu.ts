@@ -1,0 +1,76 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { ConfigError, readConfig } from '../config.ts'
+import { version } from '../main.ts'
+import { compare } from './compare.ts'
+import { keysRotate } from './keys.ts'
+import { projectionsTable, rebuildModel } from './projections.ts'
+import { replayOwnership } from './replay.ts'
+import { serveForeground } from './serve.ts'
+import { token } from './token.ts'
+
+const roles = ['clerk', 'manager', 'system', 'admin', 'auditor', 'analyst'] as const
+const role = (value: string) => {
+  const known = roles.find((one) => one === value)
+  if (!known) throw new InvalidArgumentError(`must be one of ${roles.join(', ')}.`)
+  return known
+}
+
+const program = new Command('kehu')
+  .description('Kehu 客户: an event-sourced customer service')
+  .version(version)
+  .showHelpAfterError('(kehu --help lists the commands)')
+  .exitOverride()
+  .addHelpText('after', `
+Environment:
+  PORT (8080), HOST (127.0.0.1), KEHU_DATA_DIR (.kehu), DATABASE_URL, LOG_LEVEL; all of them in docs/operators.md
+
+Examples:
+  kehu serve
+  kehu token --role clerk --employee zhang.wei
+  kehu replay ownership 0199f5c2-7a01-7c3e-9a55-0d1f6c2b7e10 --as-of 2026-03-03`)
+
+const config = () => readConfig(process.env)
+
+program.command('serve').description('run the service (npm start does)').action(() => serveForeground(config()))
+
+program.command('token').description('print a token and nothing else')
+  .requiredOption('--role <role>', roles.join(', '), role)
+  .option('--employee <id>', 'the employee whose token it is; for every role but system')
+  .option('--name <system>', 'the name of the system; for the role system')
+  .action((options: { role: (typeof roles)[number]; employee?: string; name?: string }) => token(config(), options))
+
+program.command('projections').description('read models: versions, positions, lag, state').option('--json', 'one object a line').action((options: { json?: boolean }) => projectionsTable(config(), options))
+
+program.command('rebuild <model>').description('build a read model anew from the log, beside the one in use, and swap it in').action((model: string) => rebuildModel(config(), model))
+
+program.command('compare [model]').description('replay the log into fresh tables and report every row that differs from those in use').action((model: string | undefined) => compare(config(), model))
+
+program.command('replay').description('answer from the events themselves')
+  .command('ownership <customerId>').description('who held a customer, from its stream alone')
+  .option('--as-of <time>', 'only the period that contains this instant or day')
+  .option('--known-at <time>', 'as the log knew it then: an instant, a day, or a position as callers hold it')
+  .option('--json', 'as JSON instead of a table')
+  .action((customerId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => replayOwnership(config(), customerId, options))
+
+program.command('keys').description('the keys that seal personal data')
+  .command('rotate').description('draw a new master key and wrap every key of the keyring anew')
+  .action(() => keysRotate(config()))
+
+/** One clear line for whoever typed it; the rest is in the log. */
+const explain = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name === 'AggregateError' || ('code' in error && error.code === 'ECONNREFUSED')) return 'The database does not answer: is it running, and is DATABASE_URL right?'
+  if ('code' in error && error.code === 'EADDRINUSE') return 'The port is taken by another program: set PORT to a free one'
+  if ('code' in error && error.code === 'EACCES') return `Not permitted: ${error.message}`
+  return error.message
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode
+  else {
+    console.error(`kehu: ${explain(error)}`)
+    process.exitCode = error instanceof ConfigError ? 2 : 1
+  }
+}

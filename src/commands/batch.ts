@@ -1,0 +1,116 @@
+import { z } from 'zod'
+import type { Caller } from '../domain/decider.ts'
+import type { Answer } from './handle.ts'
+import { problem, type Problem } from './problem.ts'
+import { commandNamed, toFieldProblems } from './registry.ts'
+import type { Runtime } from './runtime.ts'
+
+/** A line of a batch. Every line has a key, so that sending the file again repeats nothing. */
+export const BatchLine = z.strictObject({
+  command: z.string().max(64),
+  key: z.string().min(1).max(200).regex(/^[\x20-\x7e]+$/, 'printable ASCII'),
+  onBehalfOf: z.string().max(64).optional(),
+  ifMatch: z.int().min(0).optional(),
+  body: z.record(z.string(), z.unknown()),
+})
+
+export type BatchAnswer = { line: number; key: string | null; status: number; answer: object }
+
+export type BatchOptions = {
+  runtime: Runtime
+  /** The caller of a line; throws nothing: a refusal is a problem. */
+  callerFor: (onBehalfOf: string | undefined) => Caller | Problem
+  /** Commands under way at once. */
+  concurrency: number
+  /** What an unforeseen error becomes; the line is answered, the others go on. */
+  onError: (error: unknown) => Problem
+}
+
+/**
+ * Runs commands line by line: in order within a stream, concurrent across streams, answers in the order of the
+ * lines. `undefined` stands for a line that is too long. Takes no more lines than it can hold answers for.
+ */
+export async function* runBatch(lines: AsyncIterable<string | undefined>, options: BatchOptions): AsyncIterable<BatchAnswer> {
+  const answers: Promise<BatchAnswer>[] = []
+  const lastOfStream = new Map<string, Promise<unknown>>()
+  const free = makeSlots(options.concurrency)
+  let number = 0
+  for await (const line of lines) {
+    number += 1
+    if (line?.trim() === '') continue
+    answers.push(runLine(line, number, options, lastOfStream, free))
+    // Bounded: a reader who does not take answers stops being read from.
+    if (answers.length >= options.concurrency * 4) {
+      const next = answers.shift()
+      if (next) yield await next
+    }
+  }
+  for (const answer of answers) yield await answer
+}
+
+const runLine = async (line: string | undefined, number: number, options: BatchOptions, lastOfStream: Map<string, Promise<unknown>>, slots: Slots): Promise<BatchAnswer> => {
+  const refuse = (given: Problem, key: string | null = null): BatchAnswer => ({ line: number, key, status: given.status, answer: given })
+  if (line === undefined) return refuse(problem('body-too-large', 'The line has more than 1 MiB.'))
+  const json = parseJson(line)
+  if (json === undefined) return refuse(problem('malformed-json', 'The line is not one JSON object.'))
+  const parsed = BatchLine.safeParse(json)
+  if (!parsed.success) return refuse(problem('invalid-body', 'The line is not { "command", "key", "body" }.', { errors: parsed.error.issues.flatMap(toFieldProblems) }))
+  const { command: name, key, onBehalfOf, ifMatch, body } = parsed.data
+  const command = commandNamed(name)
+  if (!command) return refuse(problem('invalid-body', 'There is no such command.', { errors: [{ path: 'command', message: 'must be one of those /docs lists' }] }), key)
+  const caller = options.callerFor(onBehalfOf)
+  if ('type' in caller) return refuse(caller, key)
+
+  const run = async (): Promise<Answer> => {
+    const release = await slots.take()
+    try {
+      return await command.run(options.runtime, body, { caller, key, ifMatch })
+    } catch (error) {
+      const given = options.onError(error)
+      return { status: given.status, body: given, commandId: '' }
+    } finally {
+      release()
+    }
+  }
+  const stream = command.streamOf(body)
+  const answered = stream === undefined ? run() : inOrder(lastOfStream, stream, run)
+  const { status, body: answer } = await answered
+  return { line: number, key, status, answer }
+}
+
+/** Runs after whatever this batch still has under way for the same stream. */
+const inOrder = (lastOfStream: Map<string, Promise<unknown>>, stream: string, run: () => Promise<Answer>): Promise<Answer> => {
+  const before = lastOfStream.get(stream)
+  const mine = before ? before.then(run) : run()
+  lastOfStream.set(stream, mine)
+  return mine.finally(() => {
+    if (lastOfStream.get(stream) === mine) lastOfStream.delete(stream)
+  })
+}
+
+type Slots = { take: () => Promise<() => void> }
+
+const makeSlots = (count: number): Slots => {
+  let taken = 0
+  const waiting: (() => void)[] = []
+  const release = () => {
+    const next = waiting.shift()
+    if (next) next()
+    else taken -= 1
+  }
+  return {
+    take: async () => {
+      if (taken < count) taken += 1
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+      return release
+    },
+  }
+}
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,80 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { runBatch } from '../commands/batch.ts'
+import { problem } from '../commands/problem.ts'
+import { callerOf, claimsOf } from './authenticate.ts'
+import { problemOfError, ProblemError } from './errors.ts'
+import { asLines } from './export.ts'
+import { problemResponses } from './schemas.ts'
+import type { Services } from './services.ts'
+
+const LONGEST_LINE = 1024 * 1024
+const CONCURRENCY = 64
+
+/** Lines of a UTF-8 stream; a line over the limit is undefined, and its rest is passed over. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string | undefined> {
+  const decoder = new TextDecoder('utf-8')
+  let pending: Buffer[] = []
+  let length = 0
+  let tooLong = false
+  const add = (bytes: Buffer) => {
+    length += bytes.length
+    if (length > LONGEST_LINE) {
+      tooLong = true
+      pending = []
+    } else if (!tooLong) pending.push(bytes)
+  }
+  const end = (): string | undefined => {
+    const line = tooLong ? undefined : decoder.decode(Buffer.concat(pending)).replace(/\r$/, '')
+    pending = []
+    length = 0
+    tooLong = false
+    return line
+  }
+  for await (const chunk of chunks) {
+    const bytes = Buffer.from(chunk)
+    let from = 0
+    for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, from)) {
+      add(bytes.subarray(from, at))
+      yield end()
+      from = at + 1
+    }
+    if (from < bytes.length) add(bytes.subarray(from))
+  }
+  if (length > 0) yield end()
+}
+
+/** `POST /commands`: NDJSON of any length in, a line of answer for each line out, as they come. */
+export const batchRoute = (services: Services) => async (app: FastifyInstance): Promise<void> => {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/x-ndjson', (_request, payload, done) => done(null, payload))
+  app.post('/commands', {
+    schema: {
+      tags: ['commands'],
+      operationId: 'post-commands',
+      summary: 'Many commands, a line each 批量命令',
+      description: 'A line is { "command", "key", "onBehalfOf"?, "ifMatch"?, "body" }, 1 MiB at most. In order within a stream, concurrent across streams; a line of answer { "line", "key", "status", "answer" } for each, in the order of the lines. Sending the file again repeats the answers and does nothing twice.',
+      consumes: ['application/x-ndjson'],
+      response: { 200: { description: 'A line of answer for each line', content: { 'application/x-ndjson': { schema: z.string() } } }, ...problemResponses(401, 415, 503) },
+    },
+  }, async (request, reply) => {
+    const claims = claimsOf(request)
+    const body = request.body
+    if (!(body instanceof Readable)) throw new ProblemError(problem('unsupported-media-type', 'A batch is application/x-ndjson.'))
+    const answers = runBatch(linesOf(body), {
+      runtime: services.runtime,
+      concurrency: CONCURRENCY,
+      callerFor: (onBehalfOf) => {
+        try {
+          return callerOf(claims, onBehalfOf)
+        } catch (error) {
+          if (error instanceof ProblemError) return error.problem
+          throw error
+        }
+      },
+      onError: (error) => problemOfError(error, request),
+    })
+    return reply.header('content-type', 'application/x-ndjson; charset=utf-8').send(Readable.from(asLines(answers)))
+  })
+}

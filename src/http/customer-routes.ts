@@ -1,0 +1,158 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { problem } from '../commands/problem.ts'
+import { normaliseIdentifier, parseIdentifierQuery } from '../domain/customer/identifier.ts'
+import { Id } from '../domain/values.ts'
+import { customerLookup } from '../projections/customer-lookup/project.ts'
+import { customerById, findCustomers, type CustomerDetail, type CustomerSummary, type Filters, type Viewer } from '../projections/customer-lookup/queries.ts'
+import { lifecycle } from '../projections/lifecycle/project.ts'
+import { customerTransitions } from '../projections/lifecycle/queries.ts'
+import { ownershipHistory } from '../projections/ownership-history/project.ts'
+import { ownershipPeriods, type KnownAt } from '../projections/ownership-history/queries.ts'
+import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
+import { ProblemError, sendProblem } from './errors.ts'
+import { exportFormat, sendExport } from './export.ts'
+import type { LookupLimit } from './lookup-limit.ts'
+import { After, afterOf, asOfAnswer, CustomerParams, instantOf, nextLink, Page, PointInTime } from './parameters.ts'
+import { AsOfBody, CustomerBody, CustomerSummaryBody, list, PeriodBody, problemResponses } from './schemas.ts'
+import type { Services } from './services.ts'
+
+const readers = ['clerk', 'manager', 'system', 'auditor'] as const
+
+const Search = z.strictObject({
+  identifier: z.string().max(300).optional().describe('A whole identifier, e.g. mobile:13800138000, uscc:…, other:<issuer>:<number>'),
+  q: z.string().trim().min(1).max(100).optional().describe('Part of a name, its pinyin or initials, a fragment of a phone number, a contact'),
+  ownerId: z.union([Id, z.literal('')]).optional().describe('Owner; empty: the public pool 公海'),
+  departmentId: Id.optional(),
+  category: Id.optional(),
+  stage: z.string().max(40).optional(),
+  tier: z.string().max(40).optional(),
+  ...After,
+  ...Page,
+})
+
+export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => async (app: FastifyInstance): Promise<void> => {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  const { runtime, readModels } = services
+  const organisation = () => runtime.organisation.current()
+  const nameCharacters = () => organisation().policies.visibility.value.nameCharacters
+
+  const identityOf = (text: string): string => {
+    const parsed = parseIdentifierQuery(text)
+    const normal = parsed.ok ? normaliseIdentifier(parsed.identifier) : parsed
+    if (!normal.ok) throw new ProblemError(problem('invalid-parameters', 'The identifier is not valid.', { errors: [{ path: 'identifier', message: normal.message }] }))
+    return runtime.keyedHash.identity(normal.kind, normal.value)
+  }
+
+  typed.get('/customers', {
+    schema: {
+      tags: ['customers'], operationId: 'find-customers', summary: 'Find customers 查询客户',
+      description: 'Newest entry first. Shows what the caller sees in full; by a whole identifier also others, masked, at a limited rate. Accept: text/csv or application/x-ndjson exports all pages.',
+      querystring: Search,
+      response: { 200: list(CustomerSummaryBody), ...problemResponses(400, 401, 403, 429, 503) },
+    },
+  }, async (request, reply) => {
+    const claims = claimsOf(request)
+    requireRole(claims, readers)
+    const { identifier, q, ownerId, departmentId, category, stage, tier, after, limit, cursor } = request.query
+    const viewer = viewerOf(claims, organisation())
+    const filters: Filters = { q, ownerId, departmentId, category, stage, tier, identity: identifier === undefined ? undefined : identityOf(identifier) }
+    const waitFor = afterOf(runtime, after)
+    if (identifier !== undefined) await lookupLimit.check(claims, organisation())
+    const pageAfter = (before: string | undefined, size: number) =>
+      readModels.query(customerLookup, { after: waitFor }, (db, schema) => findCustomers(db, schema, filters, viewer, { limit: size, before, nameCharacters: nameCharacters() }))
+
+    const format = exportFormat(request)
+    if (format) return sendExport(reply, format, allPages((before) => pageAfter(before, 500).then(({ result }) => result)), csvColumns)
+    const { result, asOf } = await pageAfter(cursor, limit + 1)
+    const items = result.slice(0, limit)
+    const last = items.at(-1)
+    if (result.length > limit && last) reply.header('link', nextLink(request.url, last.ordinal))
+    if (identifier !== undefined && !items.some((item) => item.full)) await lookupLimit.count(claims)
+    return reply.send({ items: items.map(publicSummary), asOf: asOfAnswer(runtime, asOf) })
+  })
+
+  typed.get('/customers/:customerId', {
+    schema: {
+      tags: ['customers'], operationId: 'get-customer', summary: 'One customer 客户资料', params: CustomerParams, querystring: z.strictObject(After),
+      response: { 200: CustomerBody, ...problemResponses(400, 401, 403, 404, 503) },
+    },
+  }, async (request, reply) => {
+    const claims = claimsOf(request)
+    requireRole(claims, readers)
+    const viewer = viewerOf(claims, organisation())
+    const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, request.query.after) }, (db, schema) => customerById(db, schema, request.params.customerId, viewer, nameCharacters()))
+    if (!result) return sendProblem(reply, notFound)
+    return reply.header('etag', `"${result.revision}"`).send({ ...publicDetail(result), asOf: asOfAnswer(runtime, asOf) })
+  })
+
+  /** Only who sees a customer in full sees its history. */
+  const requireFull = async (customerId: string, viewer: Viewer, after: bigint | undefined): Promise<void> => {
+    const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters()))
+    if (!result) throw new ProblemError(notFound)
+    if (!result.full) throw new ProblemError(problem('read-not-permitted', 'This customer belongs to another department: its owner, and those it is shared with, see its history.', { extensions: { ownerId: result.ownerId } }))
+  }
+
+  typed.get('/customers/:customerId/ownership', {
+    schema: {
+      tags: ['customers'], operationId: 'get-ownership', summary: 'Who held this customer, since when, by whose decision 归属历史', params: CustomerParams,
+      querystring: z.strictObject({
+        asOf: PointInTime.optional().describe('Only the period that contains this time'),
+        knownAt: z.string().max(100).optional().describe('As the log knew it then: a time, a day, or a position'),
+        ...After,
+      }),
+      response: { 200: z.object({ customerId: z.string(), periods: z.array(PeriodBody), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 404, 503) },
+    },
+  }, async (request, reply) => {
+    const claims = claimsOf(request)
+    requireRole(claims, readers)
+    const { customerId } = request.params
+    const after = afterOf(runtime, request.query.after)
+    await requireFull(customerId, viewerOf(claims, organisation()), after)
+    const asOfInstant = request.query.asOf === undefined ? undefined : instantOf(runtime, request.query.asOf, 'asOf')
+    const { result, asOf } = await readModels.query(ownershipHistory, { after }, (db, schema) =>
+      ownershipPeriods(db, schema, customerId, { asOf: asOfInstant, knownAt: knownAtOf(services, request.query.knownAt) }))
+    return reply.send({ customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })
+  })
+
+  typed.get('/customers/:customerId/lifecycle', {
+    schema: {
+      tags: ['customers'], operationId: 'get-lifecycle', summary: 'Every move between stages and tiers 生命周期', params: CustomerParams, querystring: z.strictObject(After),
+      response: { 200: z.object({ customerId: z.string(), transitions: z.array(z.object({ axis: z.enum(['stage', 'tier']), from: z.string().nullable(), to: z.string(), at: z.string(), kind: z.string(), basis: z.string().nullable(), actor: z.string(), policyVersion: z.number().int().nullable(), revision: z.number().int() })), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 404, 503) },
+    },
+  }, async (request, reply) => {
+    const claims = claimsOf(request)
+    requireRole(claims, readers)
+    const { customerId } = request.params
+    const after = afterOf(runtime, request.query.after)
+    await requireFull(customerId, viewerOf(claims, organisation()), after)
+    const { result, asOf } = await readModels.query(lifecycle, { after }, (db, schema) => customerTransitions(db, schema, customerId))
+    return reply.send({ customerId, transitions: result, asOf: asOfAnswer(runtime, asOf) })
+  })
+}
+
+const notFound = problem('not-found', 'No customer has this id.')
+
+const knownAtOf = ({ runtime }: Services, text: string | undefined): KnownAt => {
+  if (text === undefined) return undefined
+  if (text.includes('.') && !text.includes('T')) {
+    const position = afterOf(runtime, text)
+    return position === undefined ? undefined : { position }
+  }
+  return { time: instantOf(runtime, text, 'knownAt') }
+}
+
+const publicSummary = ({ ordinal: _ordinal, ...summary }: CustomerSummary) => summary
+const publicDetail = ({ ordinal: _ordinal, ...detail }: CustomerDetail) => detail
+
+async function* allPages(pageBefore: (before: string | undefined) => Promise<CustomerSummary[]>): AsyncIterable<Record<string, unknown>> {
+  for (let before: string | undefined; ; ) {
+    const page = await pageBefore(before)
+    for (const item of page) yield publicSummary(item)
+    before = page.at(-1)?.ordinal
+    if (page.length < 500 || before === undefined) return
+  }
+}
+const csvColumns = ['customerId', 'full', 'name', 'category', 'ownerId', 'ownerSince', 'departmentId', 'stage', 'tier', 'enteredAt', 'revision']
+

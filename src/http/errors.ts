@@ -1,0 +1,73 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { ZodError } from 'zod'
+import { OlderThanLog } from '../commands/load.ts'
+import { problem, type Problem } from '../commands/problem.ts'
+import { toFieldProblems } from '../commands/registry.ts'
+import { EventStoreUnavailable } from '../event-store/port.ts'
+import { ModelBuilding, NotCaughtUp } from '../projections/read-models.ts'
+
+/** A refusal on its way to the caller. */
+export class ProblemError extends Error {
+  override name = 'ProblemError'
+  readonly problem: Problem
+  readonly headers: Record<string, string>
+  constructor(given: Problem, headers: Record<string, string> = {}) {
+    super(given.title)
+    this.problem = given
+    this.headers = headers
+  }
+}
+
+export const RETRY_AFTER = { 'retry-after': '1' }
+
+export const sendProblem = (reply: FastifyReply, given: { status: number }, headers: Record<string, string> = {}): FastifyReply => {
+  const retry: Record<string, string> = given.status === 503 ? RETRY_AFTER : {}
+  return reply.status(given.status).headers({ ...retry, ...headers, 'content-type': 'application/problem+json; charset=utf-8' }).send(given)
+}
+
+/** Every error becomes problem details; only what nobody foresaw is a 500, and is logged. */
+export const handleError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  const { given, headers } = explain(error, request)
+  return sendProblem(reply, given, headers)
+}
+
+/** The problem an error is, for a line of a batch. */
+export const problemOfError = (error: unknown, request: FastifyRequest): Problem => explain(error instanceof Error ? error : new Error('not an error'), request).given
+
+const explain = (error: Error, request: FastifyRequest) => {
+  const explained = toProblem(error, request)
+  if (explained.given.status === 500) request.log.error({ err: safe(error), route: request.routeOptions.url }, 'request failed')
+  return explained
+}
+
+/** An error without what it may quote: messages of Postgres and of parsers hold values. */
+const safe = (error: Error) => ({ name: error.name, code: 'code' in error ? error.code : undefined, stack: error.stack?.split('\n').slice(1, 8).join('\n') })
+
+const toProblem = (error: FastifyError | Error, request: FastifyRequest): { given: Problem; headers: Record<string, string> } => {
+  const plain = (given: Problem) => ({ given, headers: {} })
+  if (error instanceof ProblemError) return { given: error.problem, headers: error.headers }
+  if (error instanceof EventStoreUnavailable) return plain(problem('log-unavailable', 'The log did not answer in time.'))
+  if (error instanceof OlderThanLog) return plain(problem('older-than-log', 'The stream holds events of a newer version.'))
+  if (error instanceof ModelBuilding) return { given: problem('model-building', `${error.model} has read up to position ${error.position}.`, { extensions: { model: error.model } }), headers: { 'retry-after': '2' } }
+  if (error instanceof NotCaughtUp) return plain(problem('not-caught-up', `${error.message}.`))
+  if (isUnreachable(error)) return plain(problem('log-unavailable', 'The database is out of reach.'))
+  if (error instanceof ZodError) return plain(problem('invalid-parameters', 'Parameters are not valid.', { errors: error.issues.flatMap(toFieldProblems) }))
+  switch ('code' in error ? error.code : '') {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return plain(problem('body-too-large', 'The body has more than 1 MiB.'))
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return plain(problem('unsupported-media-type', `The content type of ${request.method} ${request.routeOptions.url ?? 'this address'} is application/json.`))
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return plain(problem('malformed-json', 'The body does not have the length it announced, or is empty.'))
+    default: {
+      const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+      return plain(status >= 400 && status < 500 ? { ...problem('invalid-parameters', 'The request cannot be read.'), status } : problem('internal-error', 'The request could not be served.'))
+    }
+  }
+}
+
+const isUnreachable = (error: Error): boolean => {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return /^(08|57P|53|25006)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client was closed/i.test(error.message)
+}

@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { positionToken } from '../commands/position.ts'
+import { listCheckpoints } from '../projections/read-models.ts'
+import { claimsOf, requireRole } from './authenticate.ts'
+import { problemResponses } from './schemas.ts'
+import type { Services } from './services.ts'
+
+const Health = z.object({ status: z.enum(['ok', 'starting', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
+
+/** What a load balancer asks: open to all, and says nothing of customers. */
+export const healthRoutes = (services: Services) => async (app: FastifyInstance): Promise<void> => {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  const tags = ['operations']
+
+  typed.get('/health/live', { schema: { tags, operationId: 'health-live', security: [], summary: 'Is the process alive? Touches no database', response: { 200: z.object({ status: z.literal('ok') }) } } }, async (_request, reply) => reply.send({ status: 'ok' }))
+
+  typed.get('/health/ready', {
+    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining or with the log out of reach; names what lags or has stopped', response: { 200: Health, 503: Health } },
+  }, async (_request, reply) => {
+    // Details of a stop name streams: those are for GET /projections, behind a token.
+    const models = services.projections().map(({ model, state, position, detail }) => ({ model, state, position: String(position), detail: state === 'stopped' && detail !== null ? detail.replace(/ \(.*$/s, '') : null }))
+    const status = services.draining() ? ('draining' as const) : await services.runtime.store.head().then(() => 'ok' as const, () => 'log-unavailable' as const)
+    return reply.status(status === 'ok' ? 200 : 503).headers(status === 'ok' ? {} : { 'retry-after': '1' }).send({ status, version: services.version, models })
+  })
+}
+
+/** What operators ask. */
+export const operationsRoutes = (services: Services) => async (app: FastifyInstance): Promise<void> => {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  const { runtime, db } = services
+  const tags = ['operations']
+
+  typed.get('/projections', {
+    schema: {
+      tags, operationId: 'list-projections', summary: 'Read models: versions, positions, lag, state 投影',
+      response: { 200: z.object({ head: z.string(), items: z.array(z.object({ model: z.string(), version: z.number().int(), build: z.string(), position: z.string(), lag: z.number().int().describe('Events not yet read'), ready: z.boolean(), state: z.string(), stopped: z.string().nullable(), time: z.string().nullable() })) }), ...problemResponses(401, 403, 503) },
+    },
+  }, async (request, reply) => {
+    requireRole(claimsOf(request), ['admin', 'auditor'])
+    const head = await runtime.store.head()
+    const states = services.projections()
+    const items = (await listCheckpoints(db)).map((row) => ({
+      model: row.model, version: row.version, build: row.build, position: positionToken(runtime, row.position), lag: Number(head > row.position ? head - row.position : 0n), ready: row.ready,
+      state: states.find((one) => one.model === row.model && one.version === row.version)?.state ?? 'not in this process', stopped: row.stopped, time: row.time,
+    }))
+    return reply.send({ head: positionToken(runtime, head), items })
+  })
+
+  app.get('/metrics', {
+    schema: { tags, operationId: 'metrics', summary: 'Metrics for Prometheus', response: { 200: { description: 'Prometheus text format', content: { 'text/plain': { schema: z.string() } } } } },
+  }, async (request, reply) => {
+    requireRole(claimsOf(request), ['admin', 'auditor', 'system'])
+    return reply.header('content-type', services.metrics.contentType).send(await services.metrics.metrics())
+  })
+}

@@ -1,0 +1,107 @@
+import accepts from '@fastify/accepts'
+import helmet from '@fastify/helmet'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import underPressure from '@fastify/under-pressure'
+import Fastify, { LogController, type FastifyInstance } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { problem } from '../commands/problem.ts'
+import { analyticsRoutes } from './analytics-routes.ts'
+import { auditRoutes, recordRead } from './audit-routes.ts'
+import { authenticate } from './authenticate.ts'
+import { batchRoute } from './batch-route.ts'
+import { commandRoutes } from './command-routes.ts'
+import { customerRoutes } from './customer-routes.ts'
+import { descriptionRoutes } from './description-routes.ts'
+import { duplicatesRoutes } from './duplicates-routes.ts'
+import { handleError, ProblemError, sendProblem } from './errors.ts'
+import { makeLookupLimit } from './lookup-limit.ts'
+import { healthRoutes, operationsRoutes } from './operations-routes.ts'
+import { organisationRoutes } from './organisation-routes.ts'
+import type { Services } from './services.ts'
+import { compileValidator } from './validator.ts'
+
+const BODY_LIMIT = 1024 * 1024
+
+/** The HTTP side: what is open, and behind a token everything else. */
+export const makeServer = async (services: Services): Promise<FastifyInstance> => {
+  const app = Fastify({
+    loggerInstance: services.logger,
+    bodyLimit: BODY_LIMIT,
+    return503OnClosing: false,
+    // Fastify's own request lines hold whole URLs, and query strings hold phone numbers.
+    logController: new LogController({ disableRequestLogging: true }),
+    routerOptions: { maxParamLength: 200 },
+    requestTimeout: 0,
+  })
+  app.setValidatorCompiler(compileValidator)
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  app.setErrorHandler(handleError)
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, problem('not-found', `${request.method} has nothing at this address.`)))
+  app.decorateRequest('claims', null)
+  readJson(app)
+
+  await app.register(accepts)
+  await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], imgSrc: ["'self'", 'data:'], styleSrc: ["'self'", "'unsafe-inline'"], upgradeInsecureRequests: null } } })
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Kehu 客户', version: services.version, description: 'An event-sourced customer service. Commands append events; queries read models built from them.' },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      security: [{ bearer: [] }],
+      tags: ['commands', 'customers', 'duplicates', 'organisation', 'analytics', 'audit', 'operations', 'description'].map((name) => ({ name })),
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs' })
+
+  app.addHook('onRequest', async (_request, reply) => {
+    if (!services.draining()) return
+    reply.header('connection', 'close')
+    throw new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.'))
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode, ms: Math.round(reply.elapsedTime), caller: request.claims?.sub }, 'request')
+  })
+
+  await app.register(descriptionRoutes)
+  await app.register(healthRoutes(services))
+  await app.register(async (api) => {
+    await api.register(underPressure, {
+      maxEventLoopDelay: 2000,
+      pressureHandler: () => {
+        throw new ProblemError(problem('overloaded', 'The event loop is too late for another request.'))
+      },
+    })
+    api.addHook('onRequest', async (request) => {
+      request.claims = await authenticate(services, request.headers.authorization)
+    })
+    const lookupLimit = makeLookupLimit()
+    await api.register(commandRoutes(services))
+    await api.register(batchRoute(services))
+    await api.register(operationsRoutes(services))
+    await api.register(async (queries) => {
+      queries.addHook('preHandler', (request) => recordRead(services, request))
+      await queries.register(customerRoutes(services, lookupLimit))
+      await queries.register(duplicatesRoutes(services, lookupLimit))
+      await queries.register(organisationRoutes(services))
+      await queries.register(analyticsRoutes(services))
+      await queries.register(auditRoutes(services))
+    })
+  })
+  return app
+}
+
+/** JSON bodies, with a problem that says where it stopped being JSON; never with the text itself. */
+const readJson = (app: FastifyInstance): void => {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, JSON.parse(String(body)))
+    } catch (error) {
+      const [, at] = (error instanceof Error && /position (\d+)/.exec(error.message)) || []
+      done(new ProblemError(problem('malformed-json', at === undefined ? 'The body is not JSON: it ends too early, or is empty.' : `The body stops being JSON at character ${at}.`)))
+    }
+  })
+}

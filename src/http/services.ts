@@ -1,0 +1,21 @@
+import type { Kysely } from 'kysely'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Runtime } from '../commands/runtime.ts'
+import type { ReadModels } from '../projections/read-models.ts'
+import type { RunnerStatus } from '../projections/runner.ts'
+import type { VerifyToken } from './token.ts'
+
+/** What the routes work with; main.ts hands it in. */
+export type Services = {
+  runtime: Runtime
+  readModels: ReadModels
+  db: Kysely<unknown>
+  verifyToken: VerifyToken
+  projections: () => RunnerStatus[]
+  metrics: Registry
+  logger: FastifyBaseLogger
+  /** True from the moment the service is asked to stop. */
+  draining: () => boolean
+  version: string
+}

@@ -1,0 +1,213 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import { pino, type Logger } from 'pino'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { migrate } from '../migrations/index.ts'
+import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
+import { makeKeyedHash } from './commands/keyed-hash.ts'
+import { makeLiveOrganisation } from './commands/organisation.ts'
+import type { Runtime } from './commands/runtime.ts'
+import type { Config } from './config.ts'
+import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
+import { makeCodec } from './event-store/codec.ts'
+import { fingerprint, makeKeyring, type Keyring } from './event-store/keyring.ts'
+import { makePostgresEventStore } from './event-store/postgres/store.ts'
+import { makeServer } from './http/server.ts'
+import { makeVerifyToken } from './http/token.ts'
+import { projections } from './projections/all.ts'
+import { makeReadModels } from './projections/read-models.ts'
+import { runProjection } from './projections/runner.ts'
+import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
+
+/** Everything below HTTP, wired: what the service and the command line both stand on. */
+export type Core = {
+  config: Config
+  secrets: Secrets
+  db: Kysely<unknown>
+  runtime: Runtime
+  keyring: Keyring
+  placeId: string
+  analystRole: string | null
+  connectionString: string
+  firstStart: boolean
+  close: () => Promise<void>
+}
+
+/** Connects, migrates, and opens the log (giving an empty one its defaults). */
+export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
+  const secrets = await loadSecrets(config)
+  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true })
+  // An idle connection that dies is replaced at its next use.
+  pool.on('error', () => undefined)
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  await migrate(db)
+  const analystRole = await ensureAnalystRole(db, config.analystRole, report)
+  const keyring = makeKeyring(pool, secrets.masterKeys)
+  const codec = makeCodec(keyring)
+  const store = makePostgresEventStore({ connectionString, pool })
+  const runtime: Runtime = {
+    store,
+    codec,
+    organisation: makeLiveOrganisation(store, codec),
+    keyedHash: makeKeyedHash(secrets.identityKey),
+    now: () => new Date(),
+    elapsed: () => performance.now(),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    reservationWaitMs: config.reservationWaitMs,
+    ...(observe ? { observe } : {}),
+  }
+  const close = async () => {
+    await store.close()
+    await db.destroy()
+  }
+  try {
+    const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
+    const placeId = runtime.organisation.current().log?.places.at(-1) ?? ''
+    return { config, secrets, db, runtime, keyring, placeId, analystRole, connectionString, firstStart: opened, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The analysts' read-only role: made if this user may; a managed Postgres may refuse, and is not worse for it. */
+const ensureAnalystRole = async (db: Kysely<unknown>, role: string, report: (message: string) => void): Promise<string | null> => {
+  const exists = async () => (await sql`select from pg_roles where rolname = ${role}`.execute(db)).rows.length > 0
+  try {
+    if (!(await exists())) await sql`create role ${sql.id(role)} nologin`.execute(db)
+    return role
+  } catch {
+    if (await exists()) return role
+    report(`The role ${role} for analysts does not exist and this database user may not create it: views are made, grants are not. Create it, or name another in KEHU_ANALYST_ROLE.`)
+    return null
+  }
+}
+
+/** A Postgres to stand on: the one of DATABASE_URL, or the embedded one, kept running. */
+export const openDatabase = async (config: Config, onProgress: (message: string) => void): Promise<{ connectionString: string; record: (url: string) => Promise<void>; close: () => Promise<void> }> => {
+  if (config.databaseUrl !== undefined) return { connectionString: config.databaseUrl, record: async () => undefined, close: async () => undefined }
+  const lock = await lockDataDir(config.dataDir)
+  try {
+    let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir: config.dataDir, onProgress })
+    let closing = false
+    const { url, port } = postgres
+    const watch = async (): Promise<void> => {
+      for (;;) {
+        await postgres.exited
+        if (closing) return
+        onProgress('PostgreSQL has gone: starting it again')
+        postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, port, onProgress })
+      }
+    }
+    void watch().catch((error: unknown) => {
+      onProgress(`PostgreSQL cannot be started again: ${error instanceof Error ? error.message : String(error)}`)
+      process.exitCode = 1
+      process.kill(process.pid, 'SIGTERM')
+    })
+    const file = databaseUrlFile(config)
+    await writeFile(file, `${url}\n`, { mode: 0o600 })
+    await chmod(file, 0o600)
+    return {
+      connectionString: url,
+      record: (address) => lock.record({ url: address }),
+      close: async () => {
+        closing = true
+        await postgres.stop()
+        await lock.release()
+      },
+    }
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+const databaseUrlFile = (config: Config) => join(config.dataDir, 'database-url')
+
+/** Where the embedded Postgres of a running service is reached. */
+export const runningDatabaseUrl = async (config: Config): Promise<string> => (await readFile(databaseUrlFile(config), 'utf8')).trim()
+
+export const version = '0.1.0'
+
+export type Service = { url: string; core: Core; stop: () => Promise<void> }
+
+/** Runs the service until `stop`: which finishes what was accepted, then closes everything in order. */
+export const serve = async (config: Config, onProgress: (message: string) => void): Promise<Service> => {
+  const logger = makeLogger(config)
+  const metrics = new Registry()
+  const observe = collectMetrics(metrics)
+  const database = await openDatabase(config, onProgress)
+  const started: (() => Promise<void>)[] = [database.close]
+  const undo = async () => {
+    for (const close of started.toReversed()) await close()
+  }
+  try {
+    const core = await openCore(config, database.connectionString, (message) => logger.warn(message), observe)
+    started.push(core.close)
+    const { db, runtime, connectionString, placeId, analystRole, secrets } = core
+    if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
+
+    const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
+    started.push(readModels.close)
+    const background = new AbortController()
+    const runners = projections.map((projection) => runProjection({
+      db, connectionString, store: runtime.store, codec: runtime.codec, placeId, analystRole,
+      report: ({ model, level, message }) => logger[level]({ model }, message),
+    }, projection, background.signal))
+    const following = runtime.organisation.follow(background.signal)
+    started.push(async () => {
+      background.abort()
+      await Promise.allSettled([...runners.map((runner) => runner.done), following])
+    })
+    const statuses = () => runners.map((runner) => runner.status())
+    watchLag(metrics, async () => ({ head: await runtime.store.head(), statuses: statuses() }))
+
+    let draining = false
+    const app = await makeServer({
+      runtime, readModels, db, metrics, logger, version,
+      verifyToken: await makeVerifyToken(secrets.tokenKeys, { issuer: config.tokenIssuer, now: runtime.now }),
+      projections: statuses,
+      draining: () => draining,
+    })
+    const url = await app.listen({ port: config.port, host: config.host })
+    started.push(() => app.close())
+    await database.record(url)
+    let stopping: Promise<void> | undefined
+    const stop = () => {
+      draining = true
+      return (stopping ??= undo())
+    }
+    return { url, core, stop }
+  } catch (error) {
+    await undo()
+    throw error
+  }
+}
+
+/** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
+const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })
+
+const collectMetrics = (metrics: Registry): NonNullable<Runtime['observe']> => {
+  collectDefaultMetrics({ register: metrics })
+  const commands = new Histogram({ name: 'kehu_command_seconds', help: 'Time from a command read to its answer', labelNames: ['command', 'status'], buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5], registers: [metrics] })
+  return (command, status, seconds) => commands.observe({ command, status }, seconds)
+}
+
+const watchLag = (metrics: Registry, ask: () => Promise<{ head: bigint; statuses: { model: string; version: number; state: string; position: bigint }[] }>): void => {
+  const lag = new Gauge({
+    name: 'kehu_projection_lag_events', help: 'Events of the log a read model has not read yet', labelNames: ['model'], registers: [metrics],
+    collect: async () => {
+      const { head, statuses } = await ask().catch(() => ({ head: 0n, statuses: [] }))
+      for (const one of statuses) lag.set({ model: one.model }, Number(head > one.position ? head - one.position : 0n))
+    },
+  })
+  const stopped = new Gauge({
+    name: 'kehu_projection_stopped', help: '1 when a read model has stopped at an event it cannot project', labelNames: ['model'], registers: [metrics],
+    collect: async () => {
+      const { statuses } = await ask().catch(() => ({ statuses: [] }))
+      for (const one of statuses) stopped.set({ model: one.model }, one.state === 'stopped' ? 1 : 0)
+    },
+  })
+}

@@ -1,0 +1,99 @@
+import { sql, type Kysely, type Transaction } from 'kysely'
+import { domainEvent } from '../domain/events.ts'
+import type { Codec } from '../event-store/codec.ts'
+import { kindOf, type Batch, type RecordedEvent } from '../event-store/port.ts'
+import { insertCheckpoint, moveCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { createTables } from './table.ts'
+import { schemaOf, type Build, type ProjectedEvent, type Projection } from './projection.ts'
+
+/** The checkpoint is not where this runner left it: another one is active. */
+export class AnotherRunner extends Error {
+  override name = 'AnotherRunner'
+}
+/** The checkpoint does not belong to this log: it was restored from an older copy, or is another log. */
+export class WrongLog extends Error {
+  override name = 'WrongLog'
+}
+/** An event that cannot be projected. Its message names the event and never its content. */
+export class PoisonEvent extends Error {
+  override name = 'PoisonEvent'
+}
+
+export type Progress = { checkpoint: Checkpoint; unknownTypes: ReadonlySet<string> }
+
+/** Makes schema, tables and checkpoint of a build, in one transaction, unless they are there. */
+export const prepare = async (db: Kysely<unknown>, projection: Projection, build: Build, placeId: string): Promise<Checkpoint> => {
+  await db.transaction().execute(async (trx) => {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`prepare ${projection.model}`}, 0))`.execute(trx)
+    if (await readCheckpoint(trx, projection, build)) return
+    const schema = schemaOf(projection, build)
+    await sql`drop schema if exists ${sql.id(schema)} cascade`.execute(trx)
+    await sql`create schema ${sql.id(schema)}`.execute(trx)
+    await createTables(trx, schema, projection.tables)
+    await insertCheckpoint(trx, projection, build, placeId)
+  })
+  const checkpoint = await readCheckpoint(db, projection, build)
+  if (!checkpoint) throw new AnotherRunner(`the checkpoint of ${projection.model} vanished`)
+  return checkpoint
+}
+
+/** A projection and everything applying needs. */
+export type Application = { db: Kysely<unknown>; codec: Codec; projection: Projection; build: Build }
+
+const decodeFor = async ({ codec, projection }: Application, events: readonly RecordedEvent[]): Promise<RecordedEvent[]> =>
+  codec.decode(events.filter((event) => projection.kinds.includes(kindOf(event.stream))))
+
+/**
+ * Applies a batch: rows and checkpoint in one transaction. `onCommit` runs in it as well, e.g. to swap views.
+ * @throws AnotherRunner, PoisonEvent (only for a batch of one event; a larger batch throws what went wrong)
+ */
+export const apply = async (application: Application, from: Checkpoint, batch: Batch, options: { ready: boolean; onCommit?: (trx: Transaction<unknown>) => Promise<void> }): Promise<Progress> => {
+  const { db, projection, build } = application
+  const unknownTypes = new Set<string>()
+  let { ordinal, recordedMax } = from
+  const decoded = new Map((await decodeFor(application, batch.events)).map((event) => [event.position, event]))
+  const projected: ProjectedEvent[] = []
+  for (const stored of batch.events) {
+    ordinal += 1n
+    recordedMax = recordedMax !== null && recordedMax > stored.metadata.recordedAt ? recordedMax : stored.metadata.recordedAt
+    const opened = decoded.get(stored.position)
+    if (!opened) continue
+    const event = domainEvent(opened)
+    if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax })
+    else unknownTypes.add(stored.type)
+  }
+  const last = batch.events.at(-1)
+  const checkpoint: Checkpoint = { ...from, position: batch.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
+  await db.transaction().execute(async (trx) => {
+    // First, so that a runner that lost its place waits here and then writes nothing.
+    if (!(await moveCheckpoint(trx, projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
+    if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
+    await options.onCommit?.(trx)
+    await sql`select pg_notify('kehu_projection', ${`${projection.model} ${projection.version} ${build} ${checkpoint.position}`})`.execute(trx)
+  })
+  return { checkpoint, unknownTypes }
+}
+
+/** The same for a batch that failed: event by event, up to the one that fails, which is named. */
+export const applyOneByOne = async (application: Application, from: Checkpoint, batch: Batch, onApplied: (progress: Progress) => void): Promise<void> => {
+  let checkpoint = from
+  for (const event of batch.events) {
+    try {
+      const progress = await apply(application, checkpoint, { events: [event], position: event.position, caughtUp: false }, { ready: checkpoint.ready })
+      checkpoint = progress.checkpoint
+      onApplied(progress)
+    } catch (error) {
+      if (error instanceof AnotherRunner) throw error
+      throw new PoisonEvent(`${event.type} at position ${event.position} (${event.stream}, revision ${event.revision}): ${explain(error)}`, { cause: error })
+    }
+  }
+}
+
+/** What went wrong, without quoting values: Postgres and zod messages may hold them. */
+const explain = (error: unknown): string => {
+  if (!(error instanceof Error)) return 'unknown error'
+  if ('issues' in error && Array.isArray(error.issues)) return `does not fit its schema in ${error.issues.length} place(s)`
+  const code = 'code' in error && typeof error.code === 'string' ? ` ${error.code}` : ''
+  const constraint = 'constraint' in error && typeof error.constraint === 'string' ? ` (${error.constraint})` : ''
+  return code === '' ? `${error.name}: ${error.message}` : `${error.name}${code}${constraint}`
+}

@@ -1,0 +1,42 @@
+import { sql, type Kysely } from 'kysely'
+import type { Position } from '../event-store/port.ts'
+import type { Build, Projection } from './projection.ts'
+
+/** How far a build of a read model has read, and by what it recognises its log. */
+export type Checkpoint = {
+  position: Position
+  ordinal: bigint
+  eventId: string | null
+  placeId: string
+  recordedMax: string | null
+  ready: boolean
+  stopped: string | null
+}
+
+type Row = { position: string; ordinal: string; event_id: string | null; place_id: string; recorded_max: string | null; ready: boolean; stopped: string | null }
+
+export const readCheckpoint = async (db: Kysely<unknown>, { model, version }: Pick<Projection, 'model' | 'version'>, build: Build = 'live'): Promise<Checkpoint | undefined> => {
+  const { rows } = await sql<Row>`
+    select position, ordinal, event_id, place_id, recorded_max, ready, stopped from kehu.checkpoint
+    where model = ${model} and version = ${version} and build = ${build}`.execute(db)
+  const row = rows[0]
+  return row && {
+    position: BigInt(row.position), ordinal: BigInt(row.ordinal), eventId: row.event_id, placeId: row.place_id,
+    recordedMax: row.recorded_max, ready: row.ready, stopped: row.stopped,
+  }
+}
+
+export const insertCheckpoint = (db: Kysely<unknown>, { model, version }: Projection, build: Build, placeId: string) =>
+  sql`insert into kehu.checkpoint (model, version, build, position, ordinal, place_id, ready) values (${model}, ${version}, ${build}, 0, 0, ${placeId}, false)`.execute(db)
+
+/** Moves the checkpoint from where it was read. False: it is elsewhere by now, another runner is active. */
+export const moveCheckpoint = async (db: Kysely<unknown>, { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<boolean> => {
+  const { numAffectedRows } = await sql`
+    update kehu.checkpoint
+    set position = ${to.position}, ordinal = ${to.ordinal}, event_id = ${to.eventId}, recorded_max = ${to.recordedMax}, ready = ${to.ready}, stopped = null
+    where model = ${model} and version = ${version} and build = ${build} and position = ${from}`.execute(db)
+  return numAffectedRows === 1n
+}
+
+export const recordStop = (db: Kysely<unknown>, { model, version }: Projection, build: Build, stopped: string) =>
+  sql`update kehu.checkpoint set stopped = ${stopped} where model = ${model} and version = ${version} and build = ${build}`.execute(db)

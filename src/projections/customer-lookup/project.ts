@@ -1,0 +1,123 @@
+import type { Transaction } from 'kysely'
+import { z } from 'zod'
+import { customer as customerDecider, type Customer, type FieldValues } from '../../domain/customer/customer.ts'
+import { IdentifierKind } from '../../domain/customer/identifier.ts'
+import { StoredFieldValue } from '../../domain/category/template.ts'
+import { reveal } from '../../domain/decider.ts'
+import type { ProjectedEvent, Projection } from '../projection.ts'
+import { emptyRecord, evolveRecord, toRows, type CustomerRecord } from './record.ts'
+import { tables, type LookupTables } from './tables.ts'
+
+// What the tables hold was written by this projection; it is read back like anything else from outside.
+const Fields = z.record(z.string(), StoredFieldValue)
+const Ownership = z.array(z.tuple([z.string(), z.number(), z.string().nullable()]))
+const Access = z.enum(['read', 'work'])
+const SharedWithKind = z.enum(['employee', 'department'])
+const CustomerRow = z.object({
+  customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), entered_by: z.string().nullable(),
+  entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, ownership: Ownership,
+})
+const IdentifierRow = z.object({ identity: z.string(), customer_id: z.string(), kind: IdentifierKind, value: z.string().nullable() })
+const ContactRow = z.object({ contact_id: z.string(), customer_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
+const ShareRow = z.object({ customer_id: z.string(), with_kind: SharedWithKind, with_id: z.string(), access: Access })
+
+type Connection = ReturnType<typeof connect>
+const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LookupTables>()
+
+const byCustomer = <Row extends { customer_id: string }>(rows: readonly Row[]): Map<string, Row[]> => Map.groupBy(rows, (row) => row.customer_id)
+
+const merged = (row: { fields: FieldValues; personal_fields: FieldValues }): FieldValues => ({ ...row.fields, ...row.personal_fields })
+
+/** The records of these customers as the tables have them. */
+const load = async (db: Connection, ids: string[]): Promise<Map<string, CustomerRecord>> => {
+  const records = new Map<string, CustomerRecord>()
+  if (ids.length === 0) return records
+  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', 'in', ids).execute())
+  if (customers.length === 0) return records
+  const known = customers.map((row) => row.customer_id)
+  const identifiers = byCustomer(z.array(IdentifierRow).parse(await db.selectFrom('identifier').selectAll().where('customer_id', 'in', known).execute()))
+  const contacts = byCustomer(z.array(ContactRow).parse(await db.selectFrom('contact').selectAll().where('customer_id', 'in', known).orderBy('place').execute()))
+  const shares = byCustomer(z.array(ShareRow).parse(await db.selectFrom('share').selectAll().where('customer_id', 'in', known).execute()))
+  for (const row of customers) {
+    const mine = contacts.get(row.customer_id) ?? []
+    const state: Customer = {
+      ...customerDecider.initialState, status: 'entered', visibleRevision: row.revision, category: row.category, name: row.name ?? undefined, fields: merged(row),
+      contacts: new Map(mine.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
+      identifiers: new Map((identifiers.get(row.customer_id) ?? []).map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
+      enteredBy: row.entered_by, ownership: row.ownership.map(([at, revision, ownerId]) => ({ at, revision, ownerId })),
+      shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })), stage: row.stage, tier: row.tier,
+    }
+    records.set(row.customer_id, {
+      customerId: row.customer_id, state, ordinal: BigInt(row.ordinal), enteredAt: row.entered_at.toISOString(), changedAt: row.changed_at.toISOString(),
+      personalKeys: new Set(Object.keys(row.personal_fields)),
+      personalContactKeys: new Map(mine.map((contact) => [contact.contact_id, new Set(Object.keys(contact.personal_fields))])),
+    })
+  }
+  return records
+}
+
+const CHUNK = 500
+const inChunks = async <Row>(rows: readonly Row[], write: (chunk: Row[]) => Promise<unknown>): Promise<void> => {
+  for (let at = 0; at < rows.length; at += CHUNK) await write(rows.slice(at, at + CHUNK))
+}
+
+const save = async (db: Connection, records: readonly CustomerRecord[]): Promise<void> => {
+  const rows = records.map(toRows)
+  const ids = records.map((record) => record.customerId)
+  await inChunks(rows.map((row) => row.customer), (chunk) =>
+    db.insertInto('customer').values(chunk).onConflict((conflict) => conflict.column('customer_id').doUpdateSet((eb) => ({
+      category: eb.ref('excluded.category'), name: eb.ref('excluded.name'), stage: eb.ref('excluded.stage'), tier: eb.ref('excluded.tier'), owner_id: eb.ref('excluded.owner_id'),
+      owner_since: eb.ref('excluded.owner_since'), responsible_id: eb.ref('excluded.responsible_id'), changed_at: eb.ref('excluded.changed_at'), revision: eb.ref('excluded.revision'),
+      fields: eb.ref('excluded.fields'), personal_fields: eb.ref('excluded.personal_fields'), ownership: eb.ref('excluded.ownership'), search: eb.ref('excluded.search'),
+    }))).execute())
+  await inChunks(ids, (chunk) => db.deleteFrom('identifier').where('customer_id', 'in', chunk).execute())
+  await inChunks(ids, (chunk) => db.deleteFrom('contact').where('customer_id', 'in', chunk).execute())
+  await inChunks(ids, (chunk) => db.deleteFrom('share').where('customer_id', 'in', chunk).execute())
+  await inChunks(rows.flatMap((row) => row.identifiers), (chunk) => db.insertInto('identifier').values(chunk).execute())
+  await inChunks(rows.flatMap((row) => row.contacts), (chunk) => db.insertInto('contact').values(chunk).execute())
+  await inChunks(rows.flatMap((row) => row.shares), (chunk) => db.insertInto('share').values(chunk).execute())
+}
+
+const projectOrganisation = async (db: Connection, one: ProjectedEvent): Promise<void> => {
+  if (one.kind === 'department') {
+    const { event, id } = one
+    if (event.type === 'DepartmentRegistered') await db.insertInto('department').values({ department_id: id, name: event.data.name, parent_id: event.data.parentId, revision: event.revision }).execute()
+    else await db.updateTable('department').set({ parent_id: event.data.to, revision: event.revision }).where('department_id', '=', id).execute()
+  } else if (one.kind === 'employee') {
+    const { event, id } = one
+    const update = (change: Partial<LookupTables['employee']>) => db.updateTable('employee').set({ ...change, revision: event.revision }).where('employee_id', '=', id).execute()
+    switch (event.type) {
+      case 'EmployeeRegistered':
+        await db.insertInto('employee').values({ employee_id: id, name: reveal(event.data.name) ?? null, department_id: event.data.departmentId, departed: false, revision: event.revision }).execute()
+        break
+      case 'EmployeeMoved':
+        await update({ department_id: event.data.to })
+        break
+      case 'AuthorityLimitChanged':
+        await update({})
+        break
+      case 'EmployeeDeparted':
+        await update({ departed: true })
+        break
+    }
+  }
+}
+
+const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
+  const db = connect(trx, schema)
+  const records = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
+  const changed = new Set<string>()
+  for (const one of events) {
+    if (one.kind === 'customer') {
+      records.set(one.id, evolveRecord(records.get(one.id) ?? emptyRecord(one.id), one.event, one.ordinal))
+      changed.add(one.id)
+    } else await projectOrganisation(db, one)
+  }
+  // A customer that has only been fenced, and never entered, is not there.
+  await save(db, [...changed].flatMap((id) => {
+    const record = records.get(id)
+    return record?.state.status === 'entered' ? [record] : []
+  }))
+}
+
+export const customerLookup: Projection = { model: 'customer-lookup', version: 1, kinds: ['customer', 'employee', 'department'], tables, project }

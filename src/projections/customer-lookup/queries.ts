@@ -1,0 +1,134 @@
+import { sql, type Kysely, type RawBuilder } from 'kysely'
+import { z } from 'zod'
+import { StoredFieldValue } from '../../domain/category/template.ts'
+import { likePattern, searchTerm } from './search.ts'
+
+/**
+ * Who asks, as far as it decides what they see. `all`: everything in full. Otherwise in full: what they own, what
+ * is shared with them or a department they belong to (`memberOf`), and what belongs to `departments`.
+ */
+export type Viewer = { all: true } | { all: false; employeeId: string; memberOf: readonly string[]; departments: readonly string[] }
+
+export type CustomerSummary = {
+  customerId: string
+  /** false: masked; only what a colleague outside may know is filled in. */
+  full: boolean
+  name: string | null
+  category: string
+  ownerId: string | null
+  ownerSince: string
+  departmentId: string | null
+  stage: string | null
+  tier: string | null
+  enteredAt: string | null
+  fields: Record<string, StoredFieldValue>
+  revision: number
+  ordinal: string
+}
+
+export type CustomerDetail = CustomerSummary & {
+  enteredBy: string | null
+  changedAt: string | null
+  identifiers: { kind: string; value: string | null }[]
+  contacts: { contactId: string; name: string | null; fields: Record<string, StoredFieldValue> }[]
+  shares: { with: { kind: string; id: string }; access: string }[]
+}
+
+export type Filters = {
+  q?: string | undefined
+  identity?: string | undefined
+  ownerId?: string | undefined
+  departmentId?: string | undefined
+  category?: string | undefined
+  stage?: string | undefined
+  tier?: string | undefined
+}
+
+const Fields = z.record(z.string(), StoredFieldValue)
+const Row = z.object({
+  customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), owner_id: z.string().nullable(), owner_since: z.date(),
+  department_id: z.string().nullable(), entered_by: z.string().nullable(), entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, visible: z.boolean(),
+})
+
+const table = (schema: string, name: string) => sql.table(`${schema}.${name}`)
+
+const seesInFull = (schema: string, viewer: Viewer): RawBuilder<boolean> =>
+  viewer.all
+    ? sql<boolean>`true`
+    : sql<boolean>`(
+        c.owner_id = ${viewer.employeeId}
+        or e.department_id = any(${[...viewer.departments]}::text[])
+        or exists (
+          select from ${table(schema, 'share')} s
+          where s.customer_id = c.customer_id and ((s.with_kind = 'employee' and s.with_id = ${viewer.employeeId}) or (s.with_kind = 'department' and s.with_id = any(${[...viewer.memberOf]}::text[])))
+        )) is true`
+
+const columns = (schema: string, viewer: Viewer) => sql`
+  c.customer_id, c.ordinal, c.category, c.name, c.stage, c.tier, c.owner_id, c.owner_since, e.department_id, c.entered_by, c.entered_at, c.changed_at, c.revision, c.fields, c.personal_fields,
+  ${seesInFull(schema, viewer)} as visible`
+
+const from = (schema: string) => sql`${table(schema, 'customer')} c left join ${table(schema, 'employee')} e on e.employee_id = c.responsible_id`
+
+/** What a colleague outside may know: that it exists, its category, owner and department, and the start of its name. */
+const toSummary = (row: z.infer<typeof Row>, nameCharacters: number): CustomerSummary => {
+  const shared = { customerId: row.customer_id, category: row.category, ownerId: row.owner_id, ownerSince: row.owner_since.toISOString(), departmentId: row.department_id, revision: row.revision, ordinal: row.ordinal }
+  if (!row.visible) return { ...shared, full: false, name: row.name === null ? null : maskName(row.name, nameCharacters), stage: null, tier: null, enteredAt: null, fields: {} }
+  return { ...shared, full: true, name: row.name, stage: row.stage, tier: row.tier, enteredAt: row.entered_at.toISOString(), fields: { ...row.fields, ...row.personal_fields } }
+}
+
+/** The first characters, as a reader counts them, and always the same number of stars: a length tells something, too. */
+export const maskName = (name: string, characters: number): string =>
+  [...new Intl.Segmenter('zh', { granularity: 'grapheme' }).segment(name)].slice(0, characters).map((part) => part.segment).join('') + '**'
+
+/** One customer as this viewer sees it; undefined when there is none. */
+export const customerById = async (db: Kysely<unknown>, schema: string, customerId: string, viewer: Viewer, nameCharacters: number): Promise<CustomerDetail | undefined> => {
+  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = ${customerId}`.execute(db)
+  const [found] = rows
+  if (found === undefined) return undefined
+  const row = Row.parse(found)
+  const summary = toSummary(row, nameCharacters)
+  if (!row.visible) return { ...summary, enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [] }
+  const identifiers = await sql<{ kind: string; value: string | null }>`select kind, value from ${table(schema, 'identifier')} where customer_id = ${customerId} order by kind, identity`.execute(db)
+  const contacts = await sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = ${customerId} order by place`.execute(db)
+  const shares = await sql<{ with_kind: string; with_id: string; access: string }>`select with_kind, with_id, access from ${table(schema, 'share')} where customer_id = ${customerId} order by with_kind, with_id`.execute(db)
+  return {
+    ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.rows,
+    contacts: z.array(z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })).parse(contacts.rows)
+      .map((contact) => ({ contactId: contact.contact_id, name: contact.name, fields: { ...contact.fields, ...contact.personal_fields } })),
+    shares: shares.rows.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })),
+  }
+}
+
+/**
+ * Customers, newest entry first, after `before` (the ordinal a page ended with). By `identity` those one may not see
+ * are found as well, masked; any other search shows only what the viewer sees in full, since fragments would unmask.
+ */
+export const findCustomers = async (
+  db: Kysely<unknown>, schema: string, filters: Filters, viewer: Viewer, page: { limit: number; before?: string | undefined; nameCharacters: number },
+): Promise<CustomerSummary[]> => {
+  const where: RawBuilder<unknown>[] = []
+  if (filters.identity !== undefined) where.push(sql`c.customer_id in (select customer_id from ${table(schema, 'identifier')} where identity = ${filters.identity})`)
+  else where.push(seesInFull(schema, viewer))
+  if (filters.q !== undefined) where.push(sql`c.search like ${likePattern(searchTerm(filters.q))}`)
+  if (filters.ownerId !== undefined) where.push(filters.ownerId === '' ? sql`c.owner_id is null` : sql`c.owner_id = ${filters.ownerId}`)
+  if (filters.departmentId !== undefined) where.push(sql`e.department_id = ${filters.departmentId}`)
+  if (filters.category !== undefined) where.push(sql`c.category = ${filters.category}`)
+  // A filter on what is masked would tell it.
+  if (filters.stage !== undefined) where.push(sql`c.stage = ${filters.stage} and ${seesInFull(schema, viewer)}`)
+  if (filters.tier !== undefined) where.push(sql`c.tier = ${filters.tier} and ${seesInFull(schema, viewer)}`)
+  if (page.before !== undefined) where.push(sql`c.ordinal < ${page.before}`)
+  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where ${sql.join(where, sql` and `)} order by c.ordinal desc limit ${page.limit}`.execute(db)
+  return z.array(Row).parse(rows).map((row) => toSummary(row, page.nameCharacters))
+}
+
+export const listEmployees = async (db: Kysely<unknown>, schema: string) => {
+  const { rows } = await sql<{ employee_id: string; name: string | null; department_id: string; departed: boolean; revision: number }>`
+    select employee_id, name, department_id, departed, revision from ${table(schema, 'employee')} order by employee_id`.execute(db)
+  return rows.map((row) => ({ employeeId: row.employee_id, name: row.name, departmentId: row.department_id, departed: row.departed, revision: row.revision }))
+}
+
+export const listDepartments = async (db: Kysely<unknown>, schema: string) => {
+  const { rows } = await sql<{ department_id: string; name: string; parent_id: string | null; revision: number }>`
+    select department_id, name, parent_id, revision from ${table(schema, 'department')} order by department_id`.execute(db)
+  return rows.map((row) => ({ departmentId: row.department_id, name: row.name, parentId: row.parent_id, revision: row.revision }))
+}

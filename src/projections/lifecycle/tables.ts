@@ -1,0 +1,63 @@
+import type { Table } from '../table.ts'
+
+export type LifecycleTables = {
+  customer: { customer_id: string; category: string; stage: string; stage_since: string; tier: string; tier_since: string; entered_at: string }
+  stage_transition: { customer_id: string; revision: number; ordinal: string; at: string; from_stage: string | null; to_stage: string; move: string; cause: string; actor: string; policy_version: number | null }
+  tier_transition: { customer_id: string; revision: number; ordinal: string; at: string; from_tier: string | null; to_tier: string; direction: string; basis: string | null; actor: string; policy_version: number | null }
+}
+
+const event = [
+  { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
+  { name: 'revision', type: 'integer not null', comment: 'Revision of the event in the stream of the customer' },
+  { name: 'ordinal', type: 'bigint not null', comment: 'Ordinal of the event in the log' },
+  { name: 'at', type: 'timestamptz not null', comment: 'When it took effect' },
+] as const
+const decided = [
+  { name: 'actor', type: 'text not null', comment: 'Who decided: the employee or system that sent the command' },
+  { name: 'policy_version', type: 'integer', comment: 'Version of the policy in force' },
+] as const
+
+export const tables: readonly Table[] = [
+  {
+    name: 'customer',
+    comment: 'Where each customer stands now: lifecycle stage 生命周期阶段 and tier 客户等级',
+    columns: [
+      { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
+      { name: 'category', type: 'text not null', comment: 'Main class 主分类' },
+      { name: 'stage', type: 'text not null', comment: 'Lifecycle stage 生命周期阶段' },
+      { name: 'stage_since', type: 'timestamptz not null', comment: 'When it entered this stage' },
+      { name: 'tier', type: 'text not null', comment: 'Tier 客户等级' },
+      { name: 'tier_since', type: 'timestamptz not null', comment: 'When it entered this tier' },
+      { name: 'entered_at', type: 'timestamptz not null', comment: 'When the customer was entered' },
+    ],
+    constraints: ['primary key (customer_id)'],
+    indexes: ['(stage)', '(tier)'],
+    view: 'customer_lifecycle',
+  },
+  {
+    name: 'stage_transition',
+    comment: 'Every move between lifecycle stages; the entry is the first, from nowhere',
+    columns: [...event,
+      { name: 'from_stage', type: 'text', comment: 'Null: the customer was entered' },
+      { name: 'to_stage', type: 'text not null', comment: 'The stage it entered' },
+      { name: 'move', type: 'text not null', comment: 'entry, progress, setback, won-back 挽回, correction' },
+      { name: 'cause', type: 'text not null', comment: 'command: somebody decided it' },
+      ...decided],
+    constraints: ['primary key (customer_id, revision)'],
+    indexes: ['(at)'],
+    view: 'stage_transition',
+  },
+  {
+    name: 'tier_transition',
+    comment: 'Every change of tier; the entry is the first, from nowhere',
+    columns: [...event,
+      { name: 'from_tier', type: 'text', comment: 'Null: the customer was entered' },
+      { name: 'to_tier', type: 'text not null', comment: 'The tier it entered' },
+      { name: 'direction', type: 'text not null', comment: 'entry, up, down' },
+      { name: 'basis', type: 'text', comment: 'What the change rests on' },
+      ...decided],
+    constraints: ['primary key (customer_id, revision)'],
+    indexes: ['(at)'],
+    view: 'tier_transition',
+  },
+]

@@ -1,0 +1,80 @@
+import { sql, type Transaction } from 'kysely'
+import type { ProjectedEvent, Projection } from '../projection.ts'
+import { tables, type OwnershipTables } from './tables.ts'
+import { isEmpty, ownershipChange, withChange, type Period } from './timeline.ts'
+
+const range = (from: string, to: string | null) => `[${from},${to ?? ''})`
+
+const toRow = (customerId: string, period: Period) => ({
+  customer_id: customerId,
+  owner_id: period.ownerId,
+  basis: period.basis,
+  actor: period.actor,
+  on_behalf_of: period.onBehalfOf,
+  reason: period.reason,
+  policy_version: period.policyVersion,
+  effective_at: period.effectiveAt,
+  recorded_at: period.recordedAt,
+  revision: period.revision,
+  ordinal: String(period.ordinal),
+  valid: isEmpty(period) ? 'empty' : range(period.effectiveAt, period.to),
+  known: range(String(period.knownFrom), period.knownTo === null ? null : String(period.knownTo)),
+})
+
+type CurrentRow = {
+  customer_id: string; owner_id: string | null; basis: string; actor: string; on_behalf_of: string | null; reason: string | null; policy_version: number | null
+  effective_at: Date; recorded_at: Date; revision: number; ordinal: string; valid_to: Date | null; empty: boolean; known_from: string
+}
+
+const loadCurrent = async (trx: Transaction<unknown>, schema: string, customerIds: string[]): Promise<Map<string, Period[]>> => {
+  const { rows } = await sql<CurrentRow>`
+    select customer_id, owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, recorded_at, revision, ordinal,
+           upper(valid) as valid_to, isempty(valid) as empty, lower(known)::text as known_from
+    from ${sql.table(`${schema}.ownership_period`)}
+    where customer_id = any(${customerIds}) and upper_inf(known)
+    order by effective_at, revision`.execute(trx)
+  const current = new Map<string, Period[]>(customerIds.map((id) => [id, []]))
+  for (const row of rows) {
+    const effectiveAt = row.effective_at.toISOString()
+    current.get(row.customer_id)?.push({
+      ownerId: row.owner_id, basis: row.basis, actor: row.actor, onBehalfOf: row.on_behalf_of, reason: row.reason, policyVersion: row.policy_version,
+      effectiveAt, recordedAt: row.recorded_at.toISOString(), revision: row.revision, ordinal: BigInt(row.ordinal),
+      to: row.empty ? effectiveAt : (row.valid_to?.toISOString() ?? null), knownFrom: BigInt(row.known_from), knownTo: null,
+    })
+  }
+  return current
+}
+
+const CHUNK = 500
+
+const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
+  const db = trx.withSchema(schema).withTables<OwnershipTables>()
+  const changes = events.flatMap((one) => (one.kind === 'customer' && ownershipChange(one.event) ? [one] : []))
+  if (changes.length === 0) return
+  const histories = await loadCurrent(trx, schema, [...new Set(changes.map((change) => change.id))])
+  const closed: { customerId: string; period: Period }[] = []
+  const touched = new Set<string>()
+  for (const { id, event, ordinal } of changes) {
+    const after = withChange(histories.get(id) ?? [], event, ordinal)
+    histories.set(id, after.current)
+    closed.push(...after.closed.map((period) => ({ customerId: id, period })))
+    touched.add(id)
+  }
+  // What was known before this batch and is not any more gets its end; what became known is written as it ends up.
+  const first = changes[0]?.ordinal ?? 0n
+  for (const { customerId, period } of closed) {
+    if (period.knownFrom >= first) continue
+    await db.updateTable('ownership_period').set({ known: range(String(period.knownFrom), String(period.knownTo)) })
+      .where('customer_id', '=', customerId).where('revision', '=', period.revision).where(sql<boolean>`upper_inf(known)`).execute()
+  }
+  const fresh = [
+    ...closed.filter(({ period }) => period.knownFrom >= first),
+    ...[...touched].flatMap((customerId) => (histories.get(customerId) ?? []).filter((period) => period.knownFrom >= first).map((period) => ({ customerId, period }))),
+  ]
+  for (let at = 0; at < fresh.length; at += CHUNK) await db.insertInto('ownership_period').values(fresh.slice(at, at + CHUNK).map(({ customerId, period }) => toRow(customerId, period))).execute()
+  for (let at = 0; at < changes.length; at += CHUNK) {
+    await db.insertInto('known_at').values(changes.slice(at, at + CHUNK).map((change) => ({ ordinal: String(change.ordinal), position: String(change.position), recorded_max: change.recordedMax }))).execute()
+  }
+}
+
+export const ownershipHistory: Projection = { model: 'ownership-history', version: 1, kinds: ['customer'], tables, project }

@@ -1,0 +1,159 @@
+import type { Kysely, Transaction } from 'kysely'
+import pg from 'pg'
+import type { Codec } from '../event-store/codec.ts'
+import type { EventStore } from '../event-store/port.ts'
+import { apply, applyOneByOne, AnotherRunner, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
+import { readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
+import { schemaOf, type Projection } from './projection.ts'
+import { swapViews } from './views.ts'
+
+export type RunnerState = 'starting' | 'standby' | 'catching-up' | 'live' | 'stopped'
+export type RunnerStatus = { model: string; version: number; state: RunnerState; position: bigint; detail: string | null }
+
+export type RunnerDependencies = {
+  db: Kysely<unknown>
+  connectionString: string
+  store: EventStore
+  codec: Codec
+  placeId: string
+  analystRole: string | null
+  report: (event: { model: string; level: 'info' | 'warn' | 'error'; message: string }) => void
+  onProgress?: (model: string, checkpoint: Checkpoint) => void
+}
+
+const STANDBY_MS = 1000
+const CATCH_UP_BATCH = 1000
+
+/**
+ * Runs one projection for as long as the signal lets it. One runner is active across all processes (an advisory
+ * lock on a connection of its own; the checkpoint's `where position =` is what makes it safe), others stand by.
+ * An event that cannot be projected stops this projection alone: it is reported and tried again, ever more slowly.
+ */
+export const runProjection = (dependencies: RunnerDependencies, projection: Projection, signal: AbortSignal): { status: () => RunnerStatus; done: Promise<void> } => {
+  const { db, store, codec, placeId, report } = dependencies
+  const { model, version } = projection
+  const application: Application = { db, codec, projection, build: 'live' }
+  let status: RunnerStatus = { model, version, state: 'starting', position: 0n, detail: null }
+  const reported = new Set<string>()
+
+  const became = (state: RunnerState, detail: string | null = null, position = status.position) => {
+    status = { ...status, state, detail, position }
+  }
+  const advanced = (progress: Progress) => {
+    status = { ...status, position: progress.checkpoint.position }
+    dependencies.onProgress?.(model, progress.checkpoint)
+    for (const type of progress.unknownTypes) {
+      if (!reported.has(type)) report({ model, level: 'warn', message: `events of type ${type} are not known to this version and are passed over` })
+      reported.add(type)
+    }
+  }
+
+  const project = async (lost: AbortSignal): Promise<void> => {
+    let checkpoint = await prepare(db, projection, 'live', placeId)
+    await checkLog(store, checkpoint, placeId, model)
+    if (checkpoint.ready) await db.transaction().execute((trx) => makeReady(trx, projection, dependencies.analystRole))
+    became('catching-up', null, checkpoint.position)
+    const until = AbortSignal.any([signal, lost])
+    for await (const batch of store.subscribe({ after: checkpoint.position, batchSize: CATCH_UP_BATCH, signal: until })) {
+      const ready = checkpoint.ready || batch.caughtUp
+      const onCommit = ready && !checkpoint.ready ? (trx: Transaction<unknown>) => makeReady(trx, projection, dependencies.analystRole) : undefined
+      if (batch.events.length === 0 && !onCommit) {
+        if (batch.caughtUp) became('live')
+        continue
+      }
+      try {
+        const progress = await apply(application, checkpoint, batch, { ready, ...(onCommit ? { onCommit } : {}) })
+        checkpoint = progress.checkpoint
+        advanced(progress)
+      } catch (error) {
+        if (error instanceof AnotherRunner || isPassing(error)) throw error
+        await applyOneByOne(application, checkpoint, batch, (progress) => {
+          checkpoint = progress.checkpoint
+          advanced(progress)
+        })
+        // Alone each of them went through: the batch failed for a reason that has passed.
+        if (checkpoint.ready !== ready) throw error
+      }
+      became(batch.caughtUp ? 'live' : 'catching-up')
+    }
+  }
+
+  const run = async (): Promise<void> => {
+    for (let failures = 0; !signal.aborted; ) {
+      const leader = await lead(dependencies.connectionString, `kehu projection ${model} ${version}`)
+      if (!leader) {
+        const there = await readCheckpoint(db, projection).catch(() => undefined)
+        became('standby', null, there?.position ?? status.position)
+        await pause(STANDBY_MS, signal)
+        continue
+      }
+      try {
+        await project(leader.lost)
+        failures = 0
+      } catch (error) {
+        failures += 1
+        const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+        if (error instanceof PoisonEvent || error instanceof WrongLog) {
+          became('stopped', error.message)
+          report({ model, level: 'error', message: `stopped: ${error.message}` })
+          await recordStop(db, projection, 'live', error.message).catch(() => undefined)
+          await pause(Math.min(60_000, 1000 * 2 ** Math.min(failures, 6)), signal)
+        } else {
+          became('catching-up', message)
+          if (!signal.aborted) report({ model, level: 'warn', message: `interrupted, goes on: ${message}` })
+          await pause(Math.min(5000, 50 * 2 ** Math.min(failures, 7)), signal)
+        }
+      } finally {
+        await leader.resign()
+      }
+    }
+  }
+
+  return { status: () => status, done: run() }
+}
+
+/** The checkpoint must name an event this log has at that place: a log restored from an older copy has not. */
+export const checkLog = async (store: EventStore, checkpoint: Checkpoint, placeId: string, model: string): Promise<void> => {
+  if (checkpoint.placeId !== placeId) throw new WrongLog(`${model} was built from the log at place ${checkpoint.placeId}, this one is ${placeId}: run kehu rebuild ${model}`)
+  if (checkpoint.position === 0n) return
+  const event = await store.eventAt(checkpoint.position)
+  if (event?.id !== checkpoint.eventId) throw new WrongLog(`${model} has read up to position ${checkpoint.position}, where this log has another event or none: was it restored from an older copy? Then run kehu rebuild ${model}`)
+}
+
+const makeReady = (trx: Transaction<unknown>, projection: Projection, analystRole: string | null) => swapViews(trx, projection, schemaOf(projection), analystRole)
+
+// The connection or the server went away, or another transaction was in the way: the batch itself is not at fault.
+const isPassing = (error: unknown): boolean => {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return /^(08|57|53|40|55P03|25006|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|Client was closed/i.test(error.message)))
+}
+
+/** Tries to become the one active runner. The lock goes with its connection, however the process ends. */
+const lead = async (connectionString: string, name: string): Promise<{ lost: AbortSignal; resign: () => Promise<void> } | undefined> => {
+  const client = new pg.Client({ connectionString, application_name: name.slice(0, 63), connectionTimeoutMillis: 5000, keepAlive: true })
+  const lost = new AbortController()
+  client.on('error', () => lost.abort())
+  client.on('end', () => lost.abort())
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ got: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as got', [name])
+    if (rows[0]?.got) return { lost: lost.signal, resign: () => client.end().catch(() => undefined) }
+  } catch {
+    // Out of reach: tried again like a lock somebody else has.
+  }
+  await client.end().catch(() => undefined)
+  return undefined
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done, { once: true })
+  })
+

@@ -1,0 +1,39 @@
+import { sql, type Kysely } from 'kysely'
+
+/** A table of a read model, described once: DDL, comments, analysts' view and data dictionary follow from it. */
+export type Table = {
+  name: string
+  comment: string
+  columns: readonly Column[]
+  /** Keys and constraints, as SQL. */
+  constraints: readonly string[]
+  /** What stands behind `create index on <table>`, as SQL. */
+  indexes?: readonly string[]
+  /** The name of the analysts' view: every column but the personal ones. Absent: analysts don't see this table. */
+  view?: string
+}
+/** `personal` columns are never in an analysts' view. */
+export type Column = { name: string; type: string; comment: string; personal?: true }
+
+export const createTables = async (db: Kysely<unknown>, schema: string, tables: readonly Table[]): Promise<void> => {
+  for (const table of tables) {
+    const name = sql.id(schema, table.name)
+    const parts = [...table.columns.map((column) => sql`${sql.id(column.name)} ${sql.raw(column.type)}`), ...table.constraints.map((constraint) => sql.raw(constraint))]
+    await sql`create table ${name} (${sql.join(parts)})`.execute(db)
+    await sql`comment on table ${name} is ${sql.lit(table.comment)}`.execute(db)
+    for (const column of table.columns) await sql`comment on column ${sql.id(schema, table.name, column.name)} is ${sql.lit(column.comment)}`.execute(db)
+    for (const index of table.indexes ?? []) await sql`create index on ${name} ${sql.raw(index)}`.execute(db)
+  }
+}
+
+/** The analysts' views: the columns of each table that has one, less the personal ones, with their comments. */
+export const viewsOf = (schema: string, tables: readonly Table[]) =>
+  tables.flatMap((table) => {
+    const columns = table.columns.filter((column) => !column.personal)
+    return table.view === undefined ? [] : [{
+      name: table.view,
+      comment: table.comment,
+      columns: columns.map(({ name, comment }) => ({ name, comment })),
+      select: `select ${columns.map((column) => `"${column.name}"`).join(', ')} from "${schema}"."${table.name}"`,
+    }]
+  })
