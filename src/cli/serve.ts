@@ -5,14 +5,14 @@ import { secretFiles } from '../secrets.ts'
 
 /** Runs the service in this terminal until Ctrl-C or SIGTERM, and says what to try next. */
 export const serveForeground = async (config: Config): Promise<void> => {
-  let stop: (() => Promise<void>) | undefined
+  const service = serve(config, (message) => console.log(message))
   let asked = false
   const onSignal = () => {
     if (asked) return
     asked = true
     console.log('\nStopping: finishing what was accepted …')
-    if (!stop) process.exit(130)
-    stop().then(
+    // Also while starting: what has been started is stopped in order.
+    service.then((started) => started.stop()).then(
       () => process.exit(process.exitCode ?? 0),
       (error: unknown) => {
         console.error(`kehu: did not stop cleanly: ${error instanceof Error ? error.message : String(error)}`)
@@ -22,9 +22,7 @@ export const serveForeground = async (config: Config): Promise<void> => {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  const service = await serve(config, (message) => console.log(message))
-  stop = service.stop
-  console.log(welcome(config, service.url))
+  console.log(welcome(config, (await service).url))
 }
 
 /** As short as it can be pasted: relative below the working folder, else whole. */

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
-import type { Accepted, Caller, Context } from '../domain/decider.ts'
+import type { Accepted, Caller, Context, Role } from '../domain/decider.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
@@ -13,7 +13,7 @@ import { expectedRevision, load, type Loaded } from './load.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
 import { reservations, type Attempt } from './reservation.ts'
-import { refusalFor, rolesWith } from './rights.ts'
+import { refusalFor } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** What comes with a command's body. */
@@ -90,12 +90,6 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const content = { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision, position: positionToken(runtime, loaded.position), events: [], warnings: [] }
     if (dryRun) return { status: 200, body: content, commandId }
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
-  }
-
-  if (!rolesWith[command.right].includes(caller.role)) {
-    const refused = problem('role-not-permitted', `The role ${caller.role} may not send ${command.name}; ${rolesWith[command.right].join(', ')} may.`)
-    if (!dryRun) await runtime.store.receipts.recordAttempt(attemptOf(refused, {}))
-    return answer(refused)
   }
 
   const decideOn = (state: State, now: string): Accepted<Event> | Rejection => {
@@ -181,6 +175,19 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return { status: receipt.status, body: answerOf(runtime, { ...receipt, position: result.position }), commandId }
   }
   return answer(contention)
+}
+
+/** The refusal of a role that may not send a command at all, whatever it says: on record, and without a receipt. */
+export const refuseRole = async (runtime: Runtime, command: string, allowed: readonly Role[], { caller, key, dryRun = false }: Envelope): Promise<Answer> => {
+  const commandId = key === undefined || dryRun ? uuidv7() : commandIdOf(caller.actor, command, key)
+  const refused = problem('role-not-permitted', `The role ${caller.role} may not send ${command}; ${allowed.join(', ')} may.`)
+  if (!dryRun) {
+    await runtime.store.receipts.recordAttempt({
+      attemptId: uuidv7(), at: runtime.now().toISOString(), actor: caller.actor, onBehalfOf: caller.onBehalfOf, role: caller.role,
+      command, commandId, problem: problemName(refused), stream: null, ranInto: {},
+    })
+  }
+  return { status: refused.status, body: refused, commandId }
 }
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')

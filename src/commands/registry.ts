@@ -11,10 +11,10 @@ import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as policy from '../domain/policy/policy.ts'
 import type { CommandDefinition } from './definition.ts'
-import { handle, type Answer, type Envelope } from './handle.ts'
+import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { checkText } from './text.ts'
 import { problem } from './problem.ts'
-import type { Right } from './rights.ts'
+import { rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -54,6 +54,7 @@ const register = <Body extends object, State, Event extends { type: string; data
 })
 
 const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, body: unknown, envelope: Envelope): Promise<Answer> => {
+  if (!rolesWith[definition.right].includes(envelope.caller.role)) return refuseRole(runtime, definition.name, rolesWith[definition.right], envelope)
   const text = checkText(body)
   if (!text.ok) return invalidBody(text.problems)
   const parsed = definition.schema.safeParse(text.value)
@@ -70,7 +71,7 @@ const invalidBody = (errors: { path: string; message: string }[]): Answer => {
 export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; message: string }[] => {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...path, key].join('/'), message: 'is not known here' }))
-  return [{ path: path.join('/'), message: issue.message }]
+  return [{ path: path.join('/'), message: issue.message.endsWith('received undefined') ? 'is required' : issue.message }]
 }
 
 type Summary = { en: string; zh: string }

@@ -17,6 +17,9 @@ export type EmbeddedPostgres = { url: string; port: number; pid: number; exited:
 
 type Launched = { child: ChildProcess; port: number; client: Client }
 
+/** Kehu itself connects as `kehu`, who owns the database and may make roles, and nothing else. */
+const SUPERUSER = 'postgres'
+
 // In a `C` locale pg_trgm takes Chinese characters for punctuation and indexes nothing of them.
 const locales = ['C.UTF-8', 'C.utf8', 'en_US.UTF-8', 'en_US.utf8', 'zh_CN.UTF-8', 'en-US']
 
@@ -32,9 +35,7 @@ const settings = [
   'log_destination=stderr',
   'logging_collector=off',
   'lc_messages=C', // passingFailure reads the log
-  // Details and statements can hold personal values.
-  'log_error_verbosity=terse',
-  'log_min_error_statement=panic',
+  'log_min_error_statement=panic', // statements can hold personal values
 ]
 const passingFailure = /Address already in use|could not create any TCP\/IP sockets|pre-existing shared memory block|lock file .* already exists/
 
@@ -64,7 +65,7 @@ const runInitdb = async (installation: Installation, folder: string, locale: str
   const passwordFile = join(dataDir, 'postgres-password')
   await promisify(execFile)(
     binaries.initdb,
-    ['-D', folder, '-U', 'kehu', '-E', 'UTF8', `--locale=${locale}`, '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--no-instructions'],
+    ['-D', folder, '-U', SUPERUSER, '-E', 'UTF8', `--locale=${locale}`, '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--no-instructions'],
     spawnOptions(installation),
   )
 }
@@ -153,7 +154,7 @@ const findPort = async (): Promise<number> => {
 
 const connect = async (port: number, password: string): Promise<Client> => {
   const client = new Client({
-    host: '127.0.0.1', port, user: 'kehu', password, database: 'postgres', ssl: false, connectionTimeoutMillis: 5_000,
+    host: '127.0.0.1', port, user: SUPERUSER, password, database: 'postgres', ssl: false, connectionTimeoutMillis: 5_000,
   })
   client.on('error', () => undefined) // whoever waits on the connection hears of it; unheard it would end the process
   try {
@@ -222,19 +223,25 @@ const launchPatiently = async (installation: Installation, password: string, wan
   }
 }
 
-const createDatabase = async (client: Client, { cluster }: Installation): Promise<void> => {
+const createDatabase = async (client: Client, { cluster }: Installation, password: string): Promise<void> => {
   const { rowCount } = await client.query("select from pg_database where datname = 'kehu'")
-  if (rowCount) return
-  await client.query('begin')
-  await client.query('create extension pg_trgm')
-  const { rows } = await client.query<{ sees: boolean }>("select cardinality(show_trgm('深圳')) > 0 as sees")
-  await client.query('rollback')
-  if (!rows[0]?.sees) {
-    throw new EmbeddedPostgresError(
-      `The locale PostgreSQL found on this system does not know Chinese letters, so names could not be searched. Install the locale C.UTF-8, remove ${cluster} (it is still empty) and start again, or set DATABASE_URL.`,
-    )
+  if (!rowCount) {
+    await client.query('begin')
+    await client.query('create extension pg_trgm')
+    const { rows } = await client.query<{ sees: boolean }>("select cardinality(show_trgm('深圳')) > 0 as sees")
+    await client.query('rollback')
+    if (!rows[0]?.sees) {
+      throw new EmbeddedPostgresError(
+        `The locale PostgreSQL found on this system does not know Chinese letters, so names could not be searched. Install the locale C.UTF-8, remove ${cluster} (it is still empty) and start again, or set DATABASE_URL.`,
+      )
+    }
+    // A kill between the two leaves the role: then it is there already.
+    const role = await client.query("select from pg_roles where rolname = 'kehu'")
+    if (!role.rowCount) await client.query(`create role kehu login createrole password ${client.escapeLiteral(password)}`)
+    await client.query('create database kehu owner kehu')
   }
-  await client.query('create database kehu')
+  // The details of an error quote the values at fault: they stay out of the server's log.
+  await client.query('alter database kehu set log_error_verbosity = terse')
 }
 
 /**
@@ -274,7 +281,7 @@ export const startEmbeddedPostgres = async (options: {
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= stopPostmaster(binaries, pid))
   try {
-    await createDatabase(client, installation)
+    await createDatabase(client, installation, password)
   } catch (error) {
     await stop()
     throw error

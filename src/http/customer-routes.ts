@@ -5,7 +5,7 @@ import { problem } from '../commands/problem.ts'
 import { normaliseIdentifier, parseIdentifierQuery } from '../domain/customer/identifier.ts'
 import { Id } from '../domain/values.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
-import { customerById, findCustomers, type CustomerDetail, type CustomerSummary, type Filters, type Viewer } from '../projections/customer-lookup/queries.ts'
+import { customerById, findCustomers, type CustomerSummary, type Filters, type Viewer } from '../projections/customer-lookup/queries.ts'
 import { lifecycle } from '../projections/lifecycle/project.ts'
 import { customerTransitions } from '../projections/lifecycle/queries.ts'
 import { ownershipHistory } from '../projections/ownership-history/project.ts'
@@ -70,7 +70,7 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     const last = items.at(-1)
     if (result.length > limit && last) reply.header('link', nextLink(request.url, last.ordinal))
     if (identifier !== undefined && !items.some((item) => item.full)) await lookupLimit.count(claims)
-    return reply.send({ items: items.map(publicSummary), asOf: asOfAnswer(runtime, asOf) })
+    return reply.send({ items: items.map(shown), asOf: asOfAnswer(runtime, asOf) })
   })
 
   typed.get('/customers/:customerId', {
@@ -84,7 +84,7 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     const viewer = viewerOf(claims, organisation())
     const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, request.query.after) }, (db, schema) => customerById(db, schema, request.params.customerId, viewer, nameCharacters()))
     if (!result) return sendProblem(reply, notFound)
-    return reply.header('etag', `"${result.revision}"`).send({ ...publicDetail(result), asOf: asOfAnswer(runtime, asOf) })
+    return reply.header('etag', `"${result.revision}"`).send({ ...shown(result), asOf: asOfAnswer(runtime, asOf) })
   })
 
   /** Only who sees a customer in full sees its history. */
@@ -143,13 +143,17 @@ const knownAtOf = ({ runtime }: Services, text: string | undefined): KnownAt => 
   return { time: instantOf(runtime, text, 'knownAt') }
 }
 
-const publicSummary = ({ ordinal: _ordinal, ...summary }: CustomerSummary) => summary
-const publicDetail = ({ ordinal: _ordinal, ...detail }: CustomerDetail) => detail
+/** Without the ordinal, which only pages by. */
+const shown = <Item extends { ordinal: string }>(item: Item): Omit<Item, 'ordinal'> => {
+  const rest: Partial<Item> & Omit<Item, 'ordinal'> = { ...item }
+  delete rest.ordinal
+  return rest
+}
 
 async function* allPages(pageBefore: (before: string | undefined) => Promise<CustomerSummary[]>): AsyncIterable<Record<string, unknown>> {
   for (let before: string | undefined; ; ) {
     const page = await pageBefore(before)
-    for (const item of page) yield publicSummary(item)
+    for (const item of page) yield shown(item)
     before = page.at(-1)?.ordinal
     if (page.length < 500 || before === undefined) return
   }

@@ -67,8 +67,9 @@ describe('embedded PostgreSQL', () => {
     server = await start(dataDir)
     await query(server, 'create extension pg_trgm')
     expect(await query(server, "select cardinality(show_trgm('深圳'))")).toEqual([3])
-    expect(await query(server, "select current_setting(name) from unnest('{fsync,synchronous_commit,listen_addresses,unix_socket_directories,TimeZone,server_encoding,shared_buffers}'::text[]) name"))
+    expect(await query({ ...server, url: server.url.replace('//kehu:', '//postgres:') }, "select current_setting(name) from unnest('{fsync,synchronous_commit,listen_addresses,unix_socket_directories,TimeZone,server_encoding,shared_buffers}'::text[]) name"))
       .toEqual(['on', 'on', '127.0.0.1', '', 'UTC', 'UTF8', '256MB'])
+    expect(await query(server, 'select rolsuper from pg_roles where rolname = current_user')).toEqual([false])
     await query(server, "create table note as select '深圳' as text")
   })
 

@@ -20,7 +20,8 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'kehu-test-'))
   const postgres = await startEmbeddedPostgres({ dataDir })
-  project.provide('postgresUrl', postgres.url)
+  // The superuser: tests make databases, and cut each other's connections.
+  project.provide('postgresUrl', Object.assign(new URL(postgres.url), { username: 'postgres' }).href)
   return async () => {
     await postgres.stop()
     await rm(dataDir, { recursive: true, force: true })
