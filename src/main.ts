@@ -131,6 +131,8 @@ export const runningDatabaseUrl = async (config: Config): Promise<string> => (aw
 
 export const version = '0.1.0'
 
+const DRAIN_MS = 30_000
+
 export type Service = { url: string; core: Core; stop: () => Promise<void> }
 
 /** Runs the service until `stop`: which finishes what was accepted, then closes everything in order. */
@@ -172,7 +174,11 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
       draining: () => draining,
     })
     const url = await app.listen({ port: config.port, host: config.host })
-    started.push(() => app.close())
+    started.push(async () => {
+      // Whoever takes longer than this to send or to listen is cut off.
+      const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+      await app.close().finally(() => clearTimeout(impatience))
+    })
     await database.record(url)
     let stopping: Promise<void> | undefined
     const stop = () => {

@@ -15,6 +15,8 @@ export type LiveOrganisation = {
   follow: (signal: AbortSignal) => Promise<void>
 }
 
+const RETRY_MS = 500
+
 const isOrganisationEvent = (event: ReturnType<typeof domainEvent>): event is OrganisationEvent =>
   event !== undefined && event.kind !== 'customer' && event.kind !== 'identity'
 
@@ -57,8 +59,15 @@ export const makeLiveOrganisation = (store: EventStore, codec: Codec): LiveOrgan
   }
 
   const follow = async (signal: AbortSignal): Promise<void> => {
-    for await (const batch of store.subscribe({ after: position, kinds: organisationKinds, signal })) {
-      if (batch.events.length > 0) await refresh().catch(() => false)
+    while (!signal.aborted) {
+      try {
+        for await (const batch of store.subscribe({ after: position, kinds: organisationKinds, signal })) {
+          if (batch.events.length > 0) await refresh()
+        }
+      } catch {
+        // The log is out of reach, or an event cannot be read: decisions read on by themselves and say so.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
     }
   }
 

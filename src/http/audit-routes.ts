@@ -28,10 +28,10 @@ const TimePage = z.strictObject({ limit, cursor: z.uuid().optional() })
 /** Search terms are personal values: in the record of reads they stand as keyed hashes. */
 const personalParameters = ['q', 'identifier']
 
-/** Records a read by an auditor or analyst, before it is answered. */
+/** Records a read by an auditor or analyst, before it is answered. (Their commands are refused, and on record as that.) */
 export const recordRead = async ({ db, runtime }: Services, request: FastifyRequest): Promise<void> => {
   const { sub, role } = claimsOf(request)
-  if (role !== 'auditor' && role !== 'analyst') return
+  if ((role !== 'auditor' && role !== 'analyst') || (request.method === 'POST' && request.routeOptions.url?.startsWith('/commands'))) return
   const given = { ...Object(request.params), ...Object(request.query) }
   const parameters = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, personalParameters.includes(name) ? `hash:${runtime.keyedHash.term(String(value))}` : String(value)]))
   await sql`insert into kehu.read_audit (read_id, at, actor, role, route, parameters)

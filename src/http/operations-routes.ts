@@ -7,7 +7,7 @@ import { claimsOf, requireRole } from './authenticate.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
-const Health = z.object({ status: z.enum(['ok', 'starting', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
+const Health = z.object({ status: z.enum(['ok', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
 
 /** What a load balancer asks: open to all, and says nothing of customers. */
 export const healthRoutes = (services: Services) => async (app: FastifyInstance): Promise<void> => {

@@ -77,18 +77,16 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     api.addHook('onRequest', async (request) => {
       request.claims = await authenticate(services, request.headers.authorization)
     })
+    api.addHook('preHandler', (request) => recordRead(services, request))
     const lookupLimit = makeLookupLimit()
     await api.register(commandRoutes(services))
     await api.register(batchRoute(services))
     await api.register(operationsRoutes(services))
-    await api.register(async (queries) => {
-      queries.addHook('preHandler', (request) => recordRead(services, request))
-      await queries.register(customerRoutes(services, lookupLimit))
-      await queries.register(duplicatesRoutes(services, lookupLimit))
-      await queries.register(organisationRoutes(services))
-      await queries.register(analyticsRoutes(services))
-      await queries.register(auditRoutes(services))
-    })
+    await api.register(customerRoutes(services, lookupLimit))
+    await api.register(duplicatesRoutes(services, lookupLimit))
+    await api.register(organisationRoutes(services))
+    await api.register(analyticsRoutes(services))
+    await api.register(auditRoutes(services))
   })
   return app
 }
