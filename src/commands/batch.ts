@@ -38,7 +38,8 @@ export async function* runBatch(lines: AsyncIterable<string | undefined>, option
   for await (const line of lines) {
     number += 1
     if (line?.trim() === '') continue
-    answers.push(runLine(line, number, options, lastOfStream, free))
+    const here = number
+    answers.push(runLine(line, here, options, lastOfStream, free).catch((error: unknown) => refusal(here, options.onError(error))))
     // Bounded: a reader who does not take answers stops being read from.
     if (answers.length >= options.concurrency * 4) {
       const next = answers.shift()
@@ -48,8 +49,10 @@ export async function* runBatch(lines: AsyncIterable<string | undefined>, option
   for (const answer of answers) yield await answer
 }
 
+const refusal = (line: number, given: Problem, key: string | null = null): BatchAnswer => ({ line, key, status: given.status, answer: given })
+
 const runLine = async (line: string | undefined, number: number, options: BatchOptions, lastOfStream: Map<string, Promise<unknown>>, slots: Slots): Promise<BatchAnswer> => {
-  const refuse = (given: Problem, key: string | null = null): BatchAnswer => ({ line: number, key, status: given.status, answer: given })
+  const refuse = (given: Problem, key: string | null = null) => refusal(number, given, key)
   if (line === undefined) return refuse(problem('body-too-large', 'The line has more than 1 MiB.'))
   const json = parseJson(line)
   if (json === undefined) return refuse(problem('malformed-json', 'The line is not one JSON object.'))

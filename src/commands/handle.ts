@@ -4,6 +4,7 @@ import type { Accepted, Caller, Context, Role } from '../domain/decider.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
+import { canonical } from '../event-store/canonical.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
 import { AppendTooLarge, type JsonObject, type Receipt, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
@@ -69,7 +70,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
   const answer = (given: Problem): Answer => ({ status: given.status, body: given, commandId })
 
   const receiptOf = (status: number, content: JsonObject, streams: string[] = [stream]): Receipt =>
-    ({ commandId, commandHash, command: command.name, streams, status, answer: content, recordedAt: runtime.now().toISOString() })
+    ({ commandId, commandHash, command: command.name, streams, status, answer: inOrder(content), recordedAt: runtime.now().toISOString() })
 
   const attemptOf = (refused: Problem, ranInto: JsonObject): RefusedAttempt => ({
     attemptId: uuidv7(), at: runtime.now().toISOString(), actor: caller.actor, onBehalfOf: caller.onBehalfOf, role: caller.role,
@@ -86,8 +87,11 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return answer(refused)
   }
 
+  /** The revision a reader sees: fences are the protocol's own. */
+  const revisionOf = (loaded: Loaded<State>): number => command.asCustomer?.state(loaded.state).visibleRevision ?? loaded.head.revision
+
   const noOp = async (loaded: Loaded<State>): Promise<Answer> => {
-    const content = { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision, position: positionToken(runtime, loaded.position), events: [], warnings: [] }
+    const content = { commandId, [command.idName]: id, streamId: stream, revision: revisionOf(loaded), position: positionToken(runtime, loaded.position), events: [], warnings: [] }
     if (dryRun) return { status: 200, body: content, commandId }
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
@@ -109,8 +113,8 @@ export const handle = async <Body extends object, State, Event extends { type: s
     // 2. load
     const loaded = await load(runtime, command.decider, stream)
     const customer = command.asCustomer?.state(loaded.state)
-    if (envelope.ifMatch !== undefined && envelope.ifMatch !== (customer?.visibleRevision ?? loaded.head.revision)) {
-      return answer(problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: customer?.visibleRevision ?? loaded.head.revision } }))
+    if (envelope.ifMatch !== undefined && envelope.ifMatch !== revisionOf(loaded)) {
+      return answer(problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: revisionOf(loaded) } }))
     }
     // 3. may this caller?  4. decide. A refusal or a no-op is decided again on the newest organisation.
     const clock = runtime.now().toISOString()
@@ -204,6 +208,9 @@ const unknownBehalf = (caller: Caller, organisation: Context['organisation']): R
 
 /** A receipt's answer as its caller gets it: the position, which the log gave, is added as a token. */
 export const answerOf = (runtime: Runtime, receipt: StoredReceipt): JsonObject => (receipt.position === null ? receipt.answer : { ...receipt.answer, position: positionToken(runtime, receipt.position) })
+
+/** In the order a store gives it back in: the first answer and every later one are the same, byte for byte. */
+const inOrder = (value: JsonObject): JsonObject => JSON.parse(canonical(value))
 
 /** As JSON would carry it: undefined properties are gone. */
 const jsonOf = (value: object): JsonObject => JSON.parse(JSON.stringify(value))

@@ -13,7 +13,8 @@ export type Problem = {
   [extension: string]: Extension | FieldProblem[] | undefined
 }
 
-type Entry = { status: number; title: string; retryable: boolean; advice: string }
+/** `final`: the answer to its idempotency key from then on. */
+type Entry = { status: number; title: string; retryable: boolean; final?: boolean; advice: string }
 
 /** Refusals of the command path itself, beside those of the domain. */
 const ofCommands = {
@@ -47,7 +48,7 @@ const ofHttp = {
   'internal-error': { status: 500, title: 'Something broke here', retryable: true, advice: 'It is logged. Send a command again with the same key: it happens once.' },
 } as const satisfies Record<string, Entry>
 
-const ofDomain: Record<string, Entry> = Object.fromEntries(Object.entries(rejections).map(([name, { status, title, advice }]) => [name, { status, title, advice, retryable: false }]))
+const ofDomain: Record<string, Entry> = Object.fromEntries(Object.entries(rejections).map(([name, { status, title, advice, receipt }]) => [name, { status, title, advice, retryable: false, final: receipt }]))
 
 export type ProblemName = keyof typeof ofCommands | keyof typeof ofHttp
 export const problems: ReadonlyMap<string, Entry> = new Map(Object.entries({ ...ofDomain, ...ofCommands, ...ofHttp }))

@@ -46,8 +46,9 @@ const register = <Body extends object, State, Event extends { type: string; data
     return answered
   },
   streamOf: (body) => {
-    const parsed = definition.schema.safeParse(body)
-    if (!parsed.success) return undefined
+    const text = checkText(body)
+    const parsed = text.ok ? definition.schema.safeParse(text.value) : undefined
+    if (!parsed?.success) return undefined
     const id = definition.target(parsed.data, () => '')
     return id === '' ? undefined : `${definition.decider.kind}-${id}`
   },

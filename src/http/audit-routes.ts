@@ -46,7 +46,7 @@ export const auditRoutes = (services: Services) => async (app: FastifyInstance):
   typed.get('/customers/:customerId/events', {
     schema: {
       tags, operationId: 'get-events', summary: 'The events of one customer, as recorded 事件', params: CustomerParams,
-      querystring: z.strictObject({ limit, cursor: z.coerce.number().int().min(0).default(0) }),
+      querystring: z.strictObject({ limit, cursor: z.coerce.number().int().min(0).max(2_147_483_647).default(0), ...After }),
       response: { 200: z.object({ customerId: z.string(), items: z.array(EventBody) }), ...problemResponses(400, 401, 403, 404, 503) },
     },
   }, async (request, reply) => {

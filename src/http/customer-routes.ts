@@ -137,7 +137,7 @@ const notFound = problem('not-found', 'No customer has this id.')
 const knownAtOf = ({ runtime }: Services, text: string | undefined): KnownAt => {
   if (text === undefined) return undefined
   if (text.includes('.') && !text.includes('T')) {
-    const position = afterOf(runtime, text)
+    const position = afterOf(runtime, text, 'knownAt')
     return position === undefined ? undefined : { position }
   }
   return { time: instantOf(runtime, text, 'knownAt') }

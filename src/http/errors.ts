@@ -36,12 +36,12 @@ export const problemOfError = (error: unknown, request: FastifyRequest): Problem
 
 const explain = (error: Error, request: FastifyRequest) => {
   const explained = toProblem(error, request)
-  if (explained.given.status === 500) request.log.error({ err: safe(error), route: request.routeOptions.url }, 'request failed')
+  if (explained.given.status === 500) request.log.error({ err: error, route: request.routeOptions.url }, 'request failed')
   return explained
 }
 
 /** An error without what it may quote: messages of Postgres and of parsers hold values. */
-const safe = (error: Error) => ({ name: error.name, code: 'code' in error ? error.code : undefined, stack: error.stack?.split('\n').slice(1, 8).join('\n') })
+export const safe = (error: Error) => ({ name: error.name, code: 'code' in error ? error.code : undefined, stack: error.stack?.split('\n').filter((line) => /^ +at /.test(line)).slice(0, 7).join('\n') })
 
 const toProblem = (error: FastifyError | Error, request: FastifyRequest): { given: Problem; headers: Record<string, string> } => {
   const plain = (given: Problem) => ({ given, headers: {} })
@@ -56,7 +56,11 @@ const toProblem = (error: FastifyError | Error, request: FastifyRequest): { give
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return plain(problem('body-too-large', 'The body has more than 1 MiB.'))
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return plain(problem('unsupported-media-type', `The content type of ${request.method} ${request.routeOptions.url ?? 'this address'} is application/json.`))
+      return plain(problem('unsupported-media-type', `The content type of ${request.method} ${request.routeOptions.url ?? 'this address'} is ${request.routeOptions.url === '/commands' ? 'application/x-ndjson' : 'application/json'}.`))
+    case 'FST_ERR_BAD_URL':
+      return plain(problem('invalid-parameters', 'The address holds a % that does not stand for a character in UTF-8.'))
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return plain(problem('invalid-parameters', 'A part of the address is too long to be an id.'))
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
       return plain(problem('malformed-json', 'The body does not have the length it announced, or is empty.'))

@@ -11,15 +11,15 @@ export const CustomerParams = z.object({ customerId: Id })
 export const After = { after: z.string().max(100).optional().describe('A position a command answered: the answer is at least as late') }
 export const Page = {
   limit: z.coerce.number().int().min(1).max(500).default(50).describe('Most items on a page'),
-  cursor: z.string().regex(/^\d{1,19}$/).optional().describe('Where the next page begins, as the Link header says'),
+  cursor: z.string().regex(/^\d{1,18}$/, 'must be the cursor of a Link header').optional().describe('Where the next page begins, as the Link header says'),
 }
 export const PointInTime = z.string().max(40).describe('An instant (2026-03-03T09:30:00+08:00), or a day (2026-03-03): the end of it in the organisation’s time zone')
 
 /** The position a query must have reached: undefined when any will do. */
-export const afterOf = (runtime: Runtime, token: string | undefined): bigint | undefined => {
+export const afterOf = (runtime: Runtime, token: string | undefined, name = 'after'): bigint | undefined => {
   if (token === undefined) return undefined
   const read = readPositionToken(runtime, token)
-  if (read.kind === 'elsewhere') throw new ProblemError(problem('invalid-position', 'The parameter after is not a position of this log.', { errors: [{ path: 'after', message: 'must be a position as a command answered it' }] }))
+  if (read.kind === 'elsewhere') throw new ProblemError(problem('invalid-position', `The parameter ${name} is not a position of this log.`, { errors: [{ path: name, message: 'must be a position as a command answered it' }] }))
   return read.kind === 'here' ? read.position : undefined
 }
 
@@ -29,11 +29,8 @@ export const asOfAnswer = (runtime: Runtime, asOf: AsOf) => ({ position: positio
 /** An instant; a day means the last moment of it: just before the next local midnight, to the millisecond. */
 export const instantOf = (runtime: Runtime, text: string, name: string): string => {
   const zone = runtime.organisation.current().log?.timeZone ?? 'UTC'
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) {
-    const day = DateTime.fromISO(text, { zone })
-    if (day.isValid) return day.plus({ days: 1 }).startOf('day').minus({ milliseconds: 1 }).toJSDate().toISOString()
-  }
-  const instant = InstantInput.safeParse(text)
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? DateTime.fromISO(text, { zone }) : undefined
+  const instant = InstantInput.safeParse(day?.isValid ? day.plus({ days: 1 }).startOf('day').minus({ milliseconds: 1 }).toUTC().toISO() : text)
   if (instant.success) return instant.data
   throw new ProblemError(problem('invalid-parameters', `The parameter ${name} is not a time.`, { errors: [{ path: name, message: 'must be an instant such as 2026-03-03T09:30:00+08:00, or a day such as 2026-03-03' }] }))
 }

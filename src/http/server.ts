@@ -1,9 +1,10 @@
+import type { Socket } from 'node:net'
 import accepts from '@fastify/accepts'
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { LogController, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type ConnectionError, type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { problem } from '../commands/problem.ts'
 import { analyticsRoutes } from './analytics-routes.ts'
@@ -14,7 +15,7 @@ import { commandRoutes } from './command-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
-import { handleError, ProblemError, sendProblem } from './errors.ts'
+import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
@@ -26,8 +27,10 @@ const BODY_LIMIT = 1024 * 1024
 /** The HTTP side: what is open, and behind a token everything else. */
 export const makeServer = async (services: Services): Promise<FastifyInstance> => {
   const app = Fastify({
-    loggerInstance: services.logger,
+    loggerInstance: services.logger.child({}, { serializers: { err: safe } }),
     bodyLimit: BODY_LIMIT,
+    frameworkErrors: handleError,
+    clientErrorHandler: answerUnreadable,
     return503OnClosing: false,
     // Fastify's own request lines hold whole URLs, and query strings hold phone numbers.
     logController: new LogController({ disableRequestLogging: true }),
@@ -37,7 +40,12 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   app.setValidatorCompiler(compileValidator)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.setErrorHandler(handleError)
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, problem('not-found', `${request.method} has nothing at this address.`)))
+  const methodsAt = collectMethods(app)
+  app.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(request.url)
+    if (methods.length === 0) return sendProblem(reply, problem('not-found', 'There is nothing at this address.'))
+    return sendProblem(reply, problem('method-not-allowed', `This address takes ${methods.join(', ')}.`), { allow: methods.join(', ') })
+  })
   app.decorateRequest('claims', null)
   readJson(app)
 
@@ -91,12 +99,43 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   return app
 }
 
+/** What each address takes, learned from the routes as they are registered. */
+const collectMethods = (app: FastifyInstance): ((url: string) => string[]) => {
+  const routes: { method: string; pattern: RegExp }[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url.includes('*')) return
+    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[^/]+/g, '[^/]+')}$`)
+    for (const one of [method].flat()) routes.push({ method: one, pattern })
+  })
+  return (url) => {
+    const [path = ''] = url.split('?')
+    return [...new Set(routes.flatMap(({ method, pattern }) => (pattern.test(path) ? [method] : [])))].sort()
+  }
+}
+
+/** What is not HTTP is answered on the bare socket. It is not logged: it may hold anything. */
+const answerUnreadable = (error: ConnectionError, socket: Socket): void => {
+  if (socket.writable && error.code !== 'ECONNRESET') {
+    const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+    const body = JSON.stringify({ ...problem('invalid-parameters', tooLarge ? 'The headers are too large.' : 'The request cannot be read.'), status: tooLarge ? 431 : 400 })
+    socket.write(`HTTP/1.1 ${tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nConnection: close\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  }
+  socket.destroy()
+}
+
 /** JSON bodies, with a problem that says where it stopped being JSON; never with the text itself. */
 const readJson = (app: FastifyInstance): void => {
+  const utf8 = new TextDecoder('utf-8', { fatal: true })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    let text: string
     try {
-      done(null, JSON.parse(String(body)))
+      text = utf8.decode(Buffer.from(body))
+    } catch {
+      return done(new ProblemError(problem('malformed-json', 'The body is not UTF-8.')))
+    }
+    try {
+      done(null, JSON.parse(text))
     } catch (error) {
       const [, at] = (error instanceof Error && /position (\d+)/.exec(error.message)) || []
       done(new ProblemError(problem('malformed-json', at === undefined ? 'The body is not JSON: it ends too early, or is empty.' : `The body stops being JSON at character ${at}.`)))

@@ -146,7 +146,7 @@ const parametersOf = (appends: readonly Append[]): unknown[][] => {
     const previous = events[0]?.metadata.prevHash ?? emptyHead(stream).hash
     push(0, [key, expected, Buffer.from(previous, 'hex'), from, events.length])
     push(5, receipt
-      ? [receipt.commandId, receipt.commandHash, receipt.command, receipt.streams.join(' '), receipt.status, canonical(receipt.answer), receipt.recordedAt]
+      ? [receipt.commandId, receipt.commandHash, receipt.command, receipt.streams.join(' '), receipt.status, JSON.stringify(receipt.answer), receipt.recordedAt]
       : [null, null, null, null, null, null, null])
     events.forEach((event, index) => {
       push(12, [key, expected + 1 + index, event.id, stream, event.type, canonical(event.data), canonical(event.metadata), Buffer.from(event.metadata.hash, 'hex')])

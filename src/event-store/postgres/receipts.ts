@@ -29,7 +29,7 @@ export const makeReceipts = (pool: Pool): EventStore['receipts'] => {
        )
        select exists (select from kept) as kept`,
       [
-        receipt.commandId, receipt.commandHash, receipt.command, receipt.streams, receipt.status, canonical(receipt.answer), receipt.recordedAt,
+        receipt.commandId, receipt.commandHash, receipt.command, receipt.streams, receipt.status, JSON.stringify(receipt.answer), receipt.recordedAt,
         ...(attempt ? attemptValues(attempt) : new Array<null>(10).fill(null)),
       ],
     )

@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readConfig } from '../src/config.ts'
+import { serve, type Service } from '../src/main.ts'
+import { makeDatabase, type TestDatabase } from './support/database.ts'
+import { readTour, runTour, settled } from './support/tour.ts'
+
+describe('the tour of the README', () => {
+  let database: TestDatabase
+  let service: Service
+  let dataDir: string
+  beforeAll(async () => {
+    database = await makeDatabase()
+    dataDir = await mkdtemp(join(tmpdir(), 'kehu-tour-'))
+    service = await serve(readConfig({ DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'silent' }), () => undefined)
+  })
+  afterAll(async () => {
+    await service.stop()
+    await database.drop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+
+  it('prints what it shows, when pasted', async () => {
+    const steps = await readTour()
+    const printed = await runTour(steps, { DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir }, { url: service.url, tokens: join(dataDir, 'tokens') })
+    expect(steps.length).toBeGreaterThan(6)
+    steps.forEach((step, index) => {
+      if (step.shown !== undefined) expect(settled(printed[index] ?? '')).toBe(settled(step.shown))
+    })
+  })
+})
