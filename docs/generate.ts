@@ -49,6 +49,10 @@ const rightInWords = {
   hold: 'the customer is one’s own; a manager: of their departments as well',
   direct: 'the customer is of one’s departments',
   configure: '',
+  lodge: 'anyone of these roles, for any customer or for nobody named',
+  handle: 'the complaint’s handler, the role of its level, managers of the handler’s department and above',
+  record: 'as working the customer; what came from the customer, for any',
+  'keep-time': 'sent by Kehu itself when a deadline passes or a fact is recorded',
 }
 
 const dictionaryPage = (): string => `# Data dictionary

@@ -1,11 +1,13 @@
 import type { Kysely } from 'kysely'
 import { Migrator, type MigrationProvider } from 'kysely/migration'
 import * as log from './0001-log.ts'
+import * as processes from './0002-processes.ts'
 
 // A new migration is one line here. What has been released never changes.
 const provider: MigrationProvider = {
   getMigrations: async () => ({
     '0001-log': log,
+    '0002-processes': processes,
   }),
 }
 

@@ -8,16 +8,21 @@ import { migrate } from '../migrations/index.ts'
 import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
+import type { FindDue } from './commands/processes/deadlines.ts'
+import { runProcesses } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
 import { makeCodec } from './event-store/codec.ts'
 import { fingerprint, makeKeyring, type Keyring } from './event-store/keyring.ts'
+import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
-import { makeReadModels } from './projections/read-models.ts'
+import { complaints } from './projections/complaints/project.ts'
+import { dueDeadlines } from './projections/complaints/queries.ts'
+import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
 import { runProjection } from './projections/runner.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
 
@@ -28,6 +33,7 @@ export type Core = {
   db: Kysely<unknown>
   runtime: Runtime
   keyring: Keyring
+  processLog: ProcessLog
   placeId: string
   analystRole: string | null
   connectionString: string
@@ -39,8 +45,10 @@ export type Core = {
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
   const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true })
-  // An idle connection that dies is replaced at its next use.
+  // A connection that dies, idle or between two statements of a transaction, is an error of its next use only:
+  // unheard, it would end the process.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
@@ -65,7 +73,7 @@ export const openCore = async (config: Config, connectionString: string, report:
   try {
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const placeId = runtime.organisation.current().log?.places.at(-1) ?? ''
-    return { config, secrets, db, runtime, keyring, placeId, analystRole, connectionString, firstStart: opened, close }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId, analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
@@ -148,7 +156,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   try {
     const core = await openCore(config, database.connectionString, (message) => logger.warn(message), observe)
     started.push(core.close)
-    const { db, runtime, connectionString, placeId, analystRole, secrets } = core
+    const { db, runtime, processLog, connectionString, placeId, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
     const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
@@ -159,9 +167,13 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
       report: ({ model, level, message }) => logger[level]({ model }, message),
     }, projection, background.signal))
     const following = runtime.organisation.follow(background.signal)
+    const processes = runProcesses({
+      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) },
+      report: ({ process, message }) => logger.warn({ process }, message),
+    }, background.signal)
     started.push(async () => {
       background.abort()
-      await Promise.allSettled([...runners.map((runner) => runner.done), following])
+      await Promise.allSettled([...runners.map((runner) => runner.done), following, processes])
     })
     const statuses = () => runners.map((runner) => runner.status())
     watchLag(metrics, async () => ({ head: await runtime.store.head(), statuses: statuses() }))
@@ -188,6 +200,20 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     return { url, core, stop }
   } catch (error) {
     await undo()
+    throw error
+  }
+}
+
+/** The deadlines of complaints, as their read model has them; none while it is being built. */
+const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {
+  try {
+    const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
+    return {
+      next: result.next,
+      due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
+    }
+  } catch (error) {
+    if (error instanceof ModelBuilding) return { due: [], next: null }
     throw error
   }
 }

@@ -3,6 +3,7 @@ import { ConfigError, readConfig } from '../config.ts'
 import { version } from '../main.ts'
 import { compare } from './compare.ts'
 import { keysRotate } from './keys.ts'
+import { processesTable } from './processes.ts'
 import { projectionsTable, rebuildModel } from './projections.ts'
 import { replayOwnership } from './replay.ts'
 import { serveForeground } from './serve.ts'
@@ -40,6 +41,8 @@ program.command('token').description('print a token and nothing else')
   .action((options: { role: (typeof roles)[number]; employee?: string; name?: string }) => token(config(), options))
 
 program.command('projections').description('read models: versions, positions, lag, state').option('--json', 'one object a line').action((options: { json?: boolean }) => projectionsTable(config(), options))
+
+program.command('processes').description('what reacts to events and to time: where it stands, what is parked and why').option('--json', 'one object a line').action((options: { json?: boolean }) => processesTable(config(), options))
 
 program.command('rebuild <model>').description('build a read model anew from the log, beside the one in use, and swap it in').action((model: string) => rebuildModel(config(), model))
 

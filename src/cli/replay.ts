@@ -12,7 +12,7 @@ export type ReplayOptions = { asOf?: string | undefined; knownAt?: string | unde
 export type ReplayedPeriod = { ownerId: string | null; from: string; to: string | null; basis: string; actor: string; onBehalfOf: string | null; reason: string | null; policyVersion: number | null; recordedAt: string; revision: number }
 
 /** The position up to which the log knew what it knew at K: a position itself, or by the running maximum of recordedAt. */
-const knownUpTo = async ({ runtime }: Core, text: string | undefined): Promise<bigint | undefined> => {
+const knownUpTo = async ({ runtime }: Pick<Core, 'runtime'>, text: string | undefined): Promise<bigint | undefined> => {
   if (text === undefined) return undefined
   const token = readPositionToken(runtime, text)
   if (token.kind === 'here') return token.position
@@ -29,7 +29,7 @@ const knownUpTo = async ({ runtime }: Core, text: string | undefined): Promise<b
 }
 
 /** Who held a customer, folded from its own stream: no read model is asked. */
-export const ownershipByReplay = async (core: Core, customerId: string, options: ReplayOptions): Promise<ReplayedPeriod[]> => {
+export const ownershipByReplay = async (core: Pick<Core, 'runtime'>, customerId: string, options: ReplayOptions): Promise<ReplayedPeriod[]> => {
   const { runtime } = core
   const upTo = await knownUpTo(core, options.knownAt)
   const asOf = options.asOf === undefined ? undefined : instantOf(runtime, options.asOf, '--as-of')

@@ -1,7 +1,9 @@
 import type { z } from 'zod'
 import type { Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
-import type { Context, Decider, Decision } from '../domain/decider.ts'
+import type { Caller, Context, Decider, Decision } from '../domain/decider.ts'
+import type { Organisation } from '../domain/organisation/organisation.ts'
+import type { Rejection } from '../domain/rejection.ts'
 import type { Right } from './rights.ts'
 
 /** A command as the registry holds it: everything the path, the route, OpenAPI and the docs need to know. */
@@ -16,7 +18,12 @@ export type CommandDefinition<Body, State, Event> = {
   idName: string
   creates: boolean
   right: Right
-  decide: (state: State, body: Body, context: Context) => Decision<Event>
-  /** For customers: what rights and reservations are decided on. Absent for the organisation's own streams. */
+  /** `customer` is the one `customerOf` names: null where there is none of that id, or none is meant. */
+  decide: (state: State, body: Body, context: Context, customer: Customer | null) => Decision<Event>
+  /** The customer a command of another stream concerns: read for rights and decision. */
+  customerOf?: (body: Body) => string | undefined
+  /** Why this caller may not, beyond the role; for customers' own commands it follows from the right. */
+  refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null) => Rejection | undefined
+  /** For customers: what rights and reservations are decided on. Absent for other streams. */
   asCustomer?: { state: (state: State) => Customer; events: (events: readonly Event[]) => readonly CustomerEvent[] }
 }

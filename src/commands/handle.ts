@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
-import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
-import type { Accepted, Caller, Context, Role } from '../domain/decider.ts'
+import { customer as customerDecider, type Customer } from '../domain/customer/customer.ts'
+import { identitiesGained, identitiesReleased, streamName as customerStream } from '../domain/customer/events.ts'
+import type { Accepted, Caller, Context } from '../domain/decider.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
@@ -96,11 +97,11 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
-  const decideOn = (state: State, now: string): Accepted<Event> | Rejection => {
+  const decideOn = (state: State, now: string, related: Customer | null): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
-    return unknownBehalf(caller, organisation) ?? (customer && refusalFor(command.right, caller, customer, organisation)) ?? command.decide(state, body, context)
+    return unknownBehalf(caller, organisation) ?? (customer && refusalFor(command.right, caller, customer, organisation)) ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -119,8 +120,9 @@ export const handle = async <Body extends object, State, Event extends { type: s
     // 3. may this caller?  4. decide. A refusal or a no-op is decided again on the newest organisation.
     const clock = runtime.now().toISOString()
     const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
-    let decision = decideOn(loaded.state, now)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now)
+    const related = await loadRelated(runtime, command.customerOf?.(body))
+    let decision = decideOn(loaded.state, now, related)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
@@ -174,7 +176,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
       continue
     }
     if (attempt) await releaseHeld(attempt, identitiesReleased(asCustomer))
-    if (!command.asCustomer) await runtime.organisation.refresh()
+    if (command.right === 'configure') await runtime.organisation.refresh()
     // 7. answer
     return { status: receipt.status, body: answerOf(runtime, { ...receipt, position: result.position }), commandId }
   }
@@ -182,9 +184,9 @@ export const handle = async <Body extends object, State, Event extends { type: s
 }
 
 /** The refusal of a role that may not send a command at all, whatever it says: on record, and without a receipt. */
-export const refuseRole = async (runtime: Runtime, command: string, allowed: readonly Role[], { caller, key, dryRun = false }: Envelope): Promise<Answer> => {
+export const refuseRole = async (runtime: Runtime, command: string, detail: string, { caller, key, dryRun = false }: Envelope): Promise<Answer> => {
   const commandId = key === undefined || dryRun ? uuidv7() : commandIdOf(caller.actor, command, key)
-  const refused = problem('role-not-permitted', `The role ${caller.role} may not send ${command}; ${allowed.join(', ')} may.`)
+  const refused = problem('role-not-permitted', detail)
   if (!dryRun) {
     await runtime.store.receipts.recordAttempt({
       attemptId: uuidv7(), at: runtime.now().toISOString(), actor: caller.actor, onBehalfOf: caller.onBehalfOf, role: caller.role,
@@ -192,6 +194,12 @@ export const refuseRole = async (runtime: Runtime, command: string, allowed: rea
     })
   }
   return { status: refused.status, body: refused, commandId }
+}
+
+const loadRelated = async (runtime: Runtime, customerId: string | undefined): Promise<Customer | null> => {
+  if (customerId === undefined) return null
+  const { state } = await load(runtime, customerDecider, customerStream(customerId))
+  return state.status === 'entered' ? state : null
 }
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')

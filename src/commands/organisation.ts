@@ -18,7 +18,7 @@ export type LiveOrganisation = {
 const RETRY_MS = 500
 
 const isOrganisationEvent = (event: ReturnType<typeof domainEvent>): event is OrganisationEvent =>
-  event !== undefined && event.kind !== 'customer' && event.kind !== 'identity'
+  event !== undefined && organisationKinds.some((kind) => kind === event.kind)
 
 export const makeLiveOrganisation = (store: EventStore, codec: Codec): LiveOrganisation => {
   let organisation = emptyOrganisation

@@ -7,14 +7,18 @@ import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as ownership from '../domain/customer/ownership.ts'
 import * as profile from '../domain/customer/profile.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
+import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
+import * as handling from '../domain/complaint/handling.ts'
 import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
+import * as engagement from '../domain/engagement/engagement.ts'
 import * as policy from '../domain/policy/policy.ts'
+import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { checkText } from './text.ts'
 import { problem } from './problem.ts'
-import { rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalToHandle, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -55,7 +59,10 @@ const register = <Body extends object, State, Event extends { type: string; data
 })
 
 const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, body: unknown, envelope: Envelope): Promise<Answer> => {
-  if (!rolesWith[definition.right].includes(envelope.caller.role)) return refuseRole(runtime, definition.name, rolesWith[definition.right], envelope)
+  const { role, onBehalfOf } = envelope.caller
+  const roles = rolesWith[definition.right]
+  if (!roles.includes(role)) return refuseRole(runtime, definition.name, `The role ${role} may not send ${definition.name}; ${roles.join(', ')} may.`, envelope)
+  if (onBehalfOf !== null && role !== 'system') return refuseRole(runtime, definition.name, 'On-Behalf-Of is for systems alone: a person acts in their own name.', envelope)
   const text = checkText(body)
   if (!text.ok) return invalidBody(text.problems)
   const parsed = definition.schema.safeParse(text.value)
@@ -93,6 +100,30 @@ const ofOrganisation = <Body extends object, State, Event extends { type: string
   name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false,
 ): Command => register({ name, summary, right: 'configure', schema, decide, decider, idName, target, creates })
 
+const ofComplaint = <Body extends { complaintId?: string | undefined }>(
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, Complaint, ComplaintEvent>['decide'], customerOf?: (body: Body) => string | undefined,
+): Command =>
+  register({
+    name, summary, right, schema, decide, creates: right === 'lodge',
+    decider: complaint,
+    idName: 'complaintId',
+    target: (body, newId) => body.complaintId ?? newId('complaint'),
+    refusal: (state, _body, caller, organisation) => (right === 'handle' ? refusalToHandle(caller, state, organisation) : undefined),
+    ...(customerOf ? { customerOf } : {}),
+  })
+
+/** What happened with a customer, in a stream beside the customer's own. */
+const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
+  decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'], fromOutside: (body: Body) => boolean = () => false,
+): Command =>
+  register({
+    name, summary, right: 'record', schema, decide, decider, creates: true,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    customerOf: (body) => body.customerId,
+    refusal: (_state, body, caller, organisation, related) => (related && !fromOutside(body) ? refusalFor('work', caller, related, organisation) : undefined),
+  })
+
 /** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
 export const registry: readonly Command[] = [
   ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true),
@@ -113,6 +144,24 @@ export const registry: readonly Command[] = [
   ofCustomer('change-stage', { en: 'Move along the lifecycle', zh: '变更生命周期阶段' }, 'work', lifecycle.ChangeStage, lifecycle.changeStage),
   ofCustomer('upgrade-tier', { en: 'Raise the tier', zh: '升级客户等级' }, 'work', lifecycle.UpgradeTier, lifecycle.upgradeTier),
   ofCustomer('downgrade-tier', { en: 'Lower the tier', zh: '降低客户等级' }, 'direct', lifecycle.DowngradeTier, lifecycle.downgradeTier),
+  ofCustomer('activate-by-purchase', { en: 'A first purchase makes a deal', zh: '首购成交' }, 'keep-time', lifecycle.ActivateByPurchase, lifecycle.activateByPurchase),
+  ofCustomer('assess-spend', { en: 'Spend speaks for a tier', zh: '消费达标评定' }, 'keep-time', lifecycle.AssessSpend, lifecycle.assessSpend),
+
+  ofComplaint('lodge-complaint', { en: 'Lodge a complaint', zh: '受理投诉' }, 'lodge', handling.LodgeComplaint, handling.lodge, (body) => body.customerId),
+  ofComplaint('reply-to-complaint', { en: 'Reply to a complaint', zh: '答复投诉' }, 'handle', handling.ReplyToComplaint, handling.reply),
+  ofComplaint('record-complaint-action', { en: 'Record what was done', zh: '记录处理行动' }, 'handle', handling.RecordComplaintAction, handling.act),
+  ofComplaint('follow-up-complaint', { en: 'Follow up with the customer', zh: '投诉回访' }, 'handle', handling.FollowUpComplaint, handling.followUp),
+  ofComplaint('record-improvement', { en: 'Record what is improved', zh: '记录改进' }, 'handle', handling.RecordImprovement, handling.improve),
+  ofComplaint('escalate-complaint', { en: 'Escalate to a higher level', zh: '投诉升级' }, 'handle', handling.EscalateComplaint, handling.escalate),
+  ofComplaint('reassign-complaint', { en: 'Give to another handler', zh: '转派投诉' }, 'handle', handling.ReassignComplaint, handling.reassign),
+  ofComplaint('reject-resolution', { en: 'The customer rejects the resolution', zh: '客户不接受处理结果' }, 'handle', handling.RejectResolution, handling.rejectResolution),
+  ofComplaint('close-complaint', { en: 'Close a complaint', zh: '结案' }, 'handle', handling.CloseComplaint, handling.close),
+  ofComplaint('reopen-complaint', { en: 'Reopen a complaint', zh: '重新受理' }, 'handle', handling.ReopenComplaint, handling.reopen),
+  ofComplaint('pass-complaint-deadline', { en: 'A deadline has passed', zh: '投诉逾期' }, 'keep-time', handling.PassComplaintDeadline, handling.passDeadline),
+
+  besideCustomer(purchases.purchases, 'record-purchase', { en: 'Record a purchase', zh: '登记购买' }, purchases.RecordPurchase, purchases.recordPurchase),
+  besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund),
+  besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, (body) => body.direction === 'inbound'),
 
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),

@@ -1,3 +1,4 @@
+import type { Complaint } from '../domain/complaint/complaint.ts'
 import { ownerOf, responsibleFor, type Customer } from '../domain/customer/customer.ts'
 import type { Caller, Role } from '../domain/decider.ts'
 import { isBelow, type Organisation } from '../domain/organisation/organisation.ts'
@@ -6,9 +7,13 @@ import { reject, type Rejection } from '../domain/rejection.ts'
 /**
  * What a command needs. enter, claim: any customer. work: change a customer one owns or that is shared for work.
  * hold: decide over one's own customer. direct: decide over the customers of one's departments. configure: the
- * organisation itself.
+ * organisation itself. lodge: a complaint of anyone. handle: a complaint one handles. record: what happened with a
+ * customer; from outside for any, else as work. keep-time: what deadlines and facts do by themselves.
  */
-export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure'
+export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure' | 'lodge' | 'handle' | 'record' | 'keep-time'
+
+/** Rights that depend on whose customer it is. */
+const overCustomers: ReadonlySet<Right> = new Set(['work', 'hold', 'direct'])
 
 /** Roles that have a right at all. Whether over this customer, `permits` tells. */
 export const rolesWith: Record<Right, readonly Role[]> = {
@@ -18,6 +23,10 @@ export const rolesWith: Record<Right, readonly Role[]> = {
   hold: ['clerk', 'manager', 'system'],
   direct: ['manager', 'system'],
   configure: ['admin'],
+  lodge: ['clerk', 'manager', 'system'],
+  handle: ['clerk', 'manager', 'system'],
+  record: ['clerk', 'manager', 'system'],
+  'keep-time': ['system'],
 }
 
 /** Whether the customer belongs to the caller's department or one below it. */
@@ -35,7 +44,7 @@ const sharedForWork = (employeeId: string, customer: Customer, organisation: Org
 
 /** The refusal for a caller who may not do this to this customer; undefined for one who may. */
 export const refusalFor = (right: Right, caller: Caller, customer: Customer, organisation: Organisation): Rejection | undefined => {
-  if (right === 'enter' || right === 'claim' || right === 'configure' || caller.role === 'system' || customer.status === 'none') return undefined
+  if (!overCustomers.has(right) || caller.role === 'system' || customer.status === 'none') return undefined
   const { employeeId } = caller
   const ownerId = ownerOf(customer)
   if (employeeId !== null) {
@@ -44,4 +53,11 @@ export const refusalFor = (right: Right, caller: Caller, customer: Customer, org
     if (caller.role === 'manager' && inDepartmentsOf(employeeId, responsibleFor(customer), organisation)) return undefined
   }
   return reject('not-permitted', ownerId === null ? 'The customer is in the public pool: claim it first.' : 'The customer is owned by another employee.', { extensions: { ownerId } })
+}
+
+/** A complaint is worked by its handler, by the role of its level, and by managers over the handler's department. */
+export const refusalToHandle = (caller: Caller, complaint: Complaint, organisation: Organisation): Rejection | undefined => {
+  if (complaint.status === 'none' || caller.role === 'system' || caller.role === complaint.role || caller.employeeId === complaint.handlerId) return undefined
+  if (caller.role === 'manager' && caller.employeeId !== null && inDepartmentsOf(caller.employeeId, complaint.handlerId, organisation)) return undefined
+  return reject('not-permitted', `The complaint stands at level ${complaint.level}: its handler and the role ${complaint.role} work it.`, { extensions: { handlerId: complaint.handlerId, role: complaint.role } })
 }

@@ -1,17 +1,21 @@
 import { category } from './category/category.ts'
+import { complaint, type ComplaintEvent } from './complaint/complaint.ts'
 import { customer } from './customer/customer.ts'
 import type { CustomerEvent } from './customer/events.ts'
 import type { EventSchemas, Recorded } from './decider.ts'
 import { department } from './department/department.ts'
 import { employee } from './employee/employee.ts'
+import { engagement, type EngagementEvent } from './engagement/engagement.ts'
 import { identity, type IdentityEvent } from './identity/identity.ts'
 import type { OrganisationEvent, PolicyReference } from './organisation/organisation.ts'
 import { policy } from './policy/policy.ts'
+import { purchases, type PurchasesEvent } from './purchases/purchases.ts'
 import * as system from './system/system.ts'
 import { upcast } from './upcasters.ts'
 
 /** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
 export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
+  | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
 
 export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   system: system.events,
@@ -21,6 +25,9 @@ export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   policy: policy.events,
   customer: customer.events,
   identity: identity.events,
+  complaint: complaint.events,
+  purchases: purchases.events,
+  engagement: engagement.events,
 }
 
 /** A stored event as the log gives it, personal values opened. */
@@ -80,6 +87,18 @@ export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
     }
     case 'identity': {
       const event = recordedEvent(identity.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'complaint': {
+      const event = recordedEvent(complaint.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'purchases': {
+      const event = recordedEvent(purchases.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'engagement': {
+      const event = recordedEvent(engagement.parse, stored)
       return event && { kind, id, event }
     }
     default:

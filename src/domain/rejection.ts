@@ -34,6 +34,16 @@ export const rejections = {
   'category-exists': { status: 409, title: 'A category with this id exists', receipt: true, advice: 'revise-category changes it.' },
   'category-cycle': { status: 409, title: 'A category cannot lie below itself', receipt: true, advice: 'Choose a parent that is not among its own children.' },
   'policy-exists': { status: 409, title: 'A policy of this kind is defined', receipt: true, advice: 'revise-policy makes a new version.' },
+  'complaint-not-found': { status: 404, title: 'No such complaint', receipt: false, advice: 'Check the complaintId; find complaints with GET /complaints.' },
+  'complaint-exists': { status: 409, title: 'A complaint with this id exists', receipt: true, advice: 'Choose another complaintId or leave it out.' },
+  'complaint-closed': { status: 409, title: 'The complaint is closed', receipt: true, advice: 'reopen-complaint begins it again.' },
+  'wrong-step': { status: 409, title: 'Another step of the complaint comes first', receipt: true, advice: 'The steps are accept, reply, act, follow up, improve, in this order; the next one is named here.' },
+  'top-level': { status: 409, title: 'There is no higher level', receipt: true, advice: 'reassign-complaint names another handler; revise-policy adds a level.' },
+  'not-due': { status: 409, title: 'The deadline has not passed', receipt: false, advice: 'Nothing is to be done: it is looked at again when it is due.' },
+  'purchase-exists': { status: 409, title: 'A purchase with this id exists', receipt: true, advice: 'A purchase is recorded once; correct it by a refund and a new purchase.' },
+  'purchase-not-found': { status: 404, title: 'No such purchase of this customer', receipt: false, advice: 'Record the purchase first, or check the purchaseId.' },
+  'refund-exists': { status: 409, title: 'A refund with this id exists', receipt: true, advice: 'A refund is recorded once.' },
+  'refund-too-large': { status: 409, title: 'Never more is refunded than was bought', receipt: true, advice: 'What can still be refunded is named here.' },
   'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
 } as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
 

@@ -83,14 +83,19 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
     for (;;) {
       const { rows } = await pool.query<Row>(`select subject, nonce, wrapped, wrapped_by from kehu.keyring where ${stale} order by subject limit 1000`, [fingerprint(current)])
       if (rows.length === 0) return done
-      for (const row of rows) {
+      const anew = rows.flatMap((row) => {
         const key = unwrap(row)
-        if (key === 'destroyed') continue
-        const again = wrap(row.subject, key)
-        // Only where it is still as read: a key destroyed meanwhile stays destroyed.
-        await pool.query('update kehu.keyring set nonce = $2, wrapped = $3, wrapped_by = $4 where subject = $1 and wrapped = $5', [row.subject, again.nonce, again.ciphertext, fingerprint(current), row.wrapped])
-      }
-      done += rows.length
+        return key === 'destroyed' ? [] : [{ subject: row.subject, before: row.wrapped, ...wrap(row.subject, key) }]
+      })
+      // Only where it is still as read: a key destroyed meanwhile stays destroyed. Locked in one order: two may rotate at once.
+      const { rowCount } = await pool.query(
+        `with locked as (select subject from kehu.keyring where subject = any($1::text[]) order by subject for update)
+         update kehu.keyring k set nonce = n.nonce, wrapped = n.wrapped, wrapped_by = $5
+         from locked join unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (subject, before, nonce, wrapped) using (subject)
+         where k.subject = locked.subject and k.wrapped = n.before`,
+        [anew.map((one) => one.subject), anew.map((one) => one.before), anew.map((one) => one.nonce), anew.map((one) => one.ciphertext), fingerprint(current)],
+      )
+      done += rowCount ?? 0
       onProgress?.(done, total)
     }
   }

@@ -8,7 +8,7 @@ import { problem } from '../commands/problem.ts'
 import { streamName } from '../domain/customer/events.ts'
 import { claimsOf, requireRole } from './authenticate.ts'
 import { sendProblem } from './errors.ts'
-import { CustomerParams, nextLink } from './parameters.ts'
+import { After, afterOf, CustomerParams, nextLink } from './parameters.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
@@ -23,17 +23,17 @@ const AttemptBody = z.object({
 const ReadBody = z.object({ readId: z.string(), at: z.string(), actor: z.string(), role: z.string(), route: z.string(), parameters: z.looseObject({}) }).meta({ id: 'RecordedRead' })
 
 const limit = z.coerce.number().int().min(1).max(500).default(50)
-const TimePage = z.strictObject({ limit, cursor: z.uuid().optional() })
+const TimePage = z.strictObject({ limit, cursor: z.uuid().optional(), ...After })
 
-/** Search terms are personal values: in the record of reads they stand as keyed hashes. */
-const personalParameters = ['q', 'identifier']
+/** What may stand as it is in the record of reads: ids, times, positions, words. Search terms, and whatever else was sent, are personal. */
+const isPlain = (name: string, value: string): boolean => name !== 'q' && name !== 'identifier' && /^[\w.:+-]{0,100}$/.test(value)
 
 /** Records a read by an auditor or analyst, before it is answered. (Their commands are refused, and on record as that.) */
 export const recordRead = async ({ db, runtime }: Services, request: FastifyRequest): Promise<void> => {
   const { sub, role } = claimsOf(request)
   if ((role !== 'auditor' && role !== 'analyst') || (request.method === 'POST' && request.routeOptions.url?.startsWith('/commands'))) return
   const given = { ...Object(request.params), ...Object(request.query) }
-  const parameters = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, personalParameters.includes(name) ? `hash:${runtime.keyedHash.term(String(value))}` : String(value)]))
+  const parameters = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isPlain(name, String(value)) ? String(value) : `hash:${runtime.keyedHash.term(String(value))}`]))
   await sql`insert into kehu.read_audit (read_id, at, actor, role, route, parameters)
     values (${uuidv7()}, ${runtime.now().toISOString()}, ${sub}, ${role}, ${`${request.method} ${request.routeOptions.url ?? ''}`}, ${JSON.stringify(parameters)})`.execute(db)
 }
@@ -52,7 +52,9 @@ export const auditRoutes = (services: Services) => async (app: FastifyInstance):
   }, async (request, reply) => {
     requireRole(claimsOf(request), ['auditor'])
     const { customerId } = request.params
-    const { cursor } = request.query
+    const { cursor, after } = request.query
+    // Read from the log itself: whatever a command answered is there.
+    afterOf(runtime, after)
     const events = []
     for await (const event of runtime.store.readStream(streamName(customerId), { fromRevision: cursor })) {
       events.push(event)
@@ -70,7 +72,8 @@ export const auditRoutes = (services: Services) => async (app: FastifyInstance):
     schema: { tags, operationId: 'list-attempts', summary: 'Refused attempts 被拒绝的操作', description: 'Newest first. Identifiers stand as keyed hashes.', querystring: TimePage, response: { 200: z.object({ items: z.array(AttemptBody) }), ...problemResponses(400, 401, 403, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), ['auditor'])
-    const { cursor } = request.query
+    const { cursor, after } = request.query
+    afterOf(runtime, after)
     const { rows } = await sql<{ attempt_id: string; at: Date; actor: string; on_behalf_of: string | null; role: string; command: string; command_id: string; problem: string; stream: string | null; ran_into: Record<string, unknown> }>`
       select attempt_id, at, actor, on_behalf_of, role, command, command_id, problem, stream, ran_into from kehu.refused_attempt
       where ${cursor ?? null}::uuid is null or attempt_id < ${cursor ?? null}::uuid order by attempt_id desc limit ${request.query.limit}`.execute(db)
@@ -83,7 +86,8 @@ export const auditRoutes = (services: Services) => async (app: FastifyInstance):
     schema: { tags, operationId: 'list-reads', summary: 'Reads by auditors and analysts 查阅记录', description: 'Newest first. Search terms stand as keyed hashes.', querystring: TimePage, response: { 200: z.object({ items: z.array(ReadBody) }), ...problemResponses(400, 401, 403, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), ['auditor'])
-    const { cursor } = request.query
+    const { cursor, after } = request.query
+    afterOf(runtime, after)
     const { rows } = await sql<{ read_id: string; at: Date; actor: string; role: string; route: string; parameters: Record<string, unknown> }>`
       select read_id, at, actor, role, route, parameters from kehu.read_audit
       where ${cursor ?? null}::uuid is null or read_id < ${cursor ?? null}::uuid order by read_id desc limit ${request.query.limit}`.execute(db)

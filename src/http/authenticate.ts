@@ -34,10 +34,16 @@ export const authenticate = async (services: Services, authorization: string | u
   const { employeeId } = claims
   if (employeeId === undefined || employeeId !== claims.sub) throw unauthenticated('The token of a person names their employeeId, and the same as sub.')
   if (!organisation.current().employees.has(employeeId)) await organisation.refresh()
-  const employee = organisation.current().employees.get(employeeId)
+  requirePresent(claims, organisation.current())
+  return claims
+}
+
+/** The employee a token names is here still; asked again for each line of a batch, which may take long. */
+export const requirePresent = ({ role, sub }: Claims, organisation: Organisation): void => {
+  if (role === 'system') return
+  const employee = organisation.employees.get(sub)
   if (!employee) throw unauthenticated('The employee this token names does not exist.')
   if (employee.departed) throw unauthenticated('The employee this token names has departed.')
-  return claims
 }
 
 export const claimsOf = (request: FastifyRequest): Claims => {
@@ -45,13 +51,10 @@ export const claimsOf = (request: FastifyRequest): Claims => {
   return request.claims
 }
 
-/** The caller of a command: only a system acts for somebody else. */
-export const callerOf = (claims: Claims, onBehalfOf: string | undefined): Caller => {
-  if (onBehalfOf !== undefined) {
-    if (claims.role !== 'system') throw new ProblemError(problem('role-not-permitted', 'On-Behalf-Of is for systems alone: a person acts in their own name.'))
-    if (!Id.safeParse(onBehalfOf).success) throw new ProblemError(problem('invalid-parameters', 'A header is not valid.', { errors: [{ path: 'On-Behalf-Of', message: 'must be the id of an employee' }] }))
-  }
-  return { actor: claims.sub, role: claims.role, employeeId: claims.employeeId ?? onBehalfOf ?? null, onBehalfOf: onBehalfOf ?? null }
+/** The caller of a command. That only a system acts for somebody else, the command path sees to. */
+export const callerOf = ({ sub, role, employeeId }: Claims, onBehalfOf: string | undefined): Caller => {
+  if (onBehalfOf !== undefined && !Id.safeParse(onBehalfOf).success) throw new ProblemError(problem('invalid-parameters', 'A header is not valid.', { errors: [{ path: 'On-Behalf-Of', message: 'must be the id of an employee' }] }))
+  return { actor: sub, role, employeeId: (role === 'system' ? onBehalfOf : employeeId) ?? null, onBehalfOf: onBehalfOf ?? null }
 }
 
 export const requireRole = (claims: Claims, roles: readonly Role[]): void => {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { runBatch } from '../commands/batch.ts'
 import { problem } from '../commands/problem.ts'
-import { callerOf, claimsOf } from './authenticate.ts'
+import { callerOf, claimsOf, requirePresent } from './authenticate.ts'
 import { problemOfError, ProblemError } from './errors.ts'
 import { asLines } from './export.ts'
 import { problemResponses } from './schemas.ts'
@@ -67,6 +67,7 @@ export const batchRoute = (services: Services) => async (app: FastifyInstance): 
       concurrency: CONCURRENCY,
       callerFor: (onBehalfOf) => {
         try {
+          requirePresent(claims, services.runtime.organisation.current())
           return callerOf(claims, onBehalfOf)
         } catch (error) {
           if (error instanceof ProblemError) return error.problem

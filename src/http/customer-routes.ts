@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -15,7 +16,7 @@ import { ProblemError, sendProblem } from './errors.ts'
 import { exportFormat, sendExport } from './export.ts'
 import type { LookupLimit } from './lookup-limit.ts'
 import { After, afterOf, asOfAnswer, CustomerParams, instantOf, nextLink, Page, PointInTime } from './parameters.ts'
-import { AsOfBody, CustomerBody, CustomerSummaryBody, list, PeriodBody, problemResponses } from './schemas.ts'
+import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, PeriodBody, problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
 const readers = ['clerk', 'manager', 'system', 'auditor'] as const
@@ -39,7 +40,8 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
   const nameCharacters = () => organisation().policies.visibility.value.nameCharacters
 
   const identityOf = (text: string): string => {
-    const parsed = parseIdentifierQuery(text)
+    // A plus sign that was not percent-encoded arrives as a space: no number begins with one.
+    const parsed = parseIdentifierQuery(text.replace(/^mobile: /, 'mobile:+'))
     const normal = parsed.ok ? normaliseIdentifier(parsed.identifier) : parsed
     if (!normal.ok) throw new ProblemError(problem('invalid-parameters', 'The identifier is not valid.', { errors: [{ path: 'identifier', message: normal.message }] }))
     return runtime.keyedHash.identity(normal.kind, normal.value)
@@ -50,7 +52,7 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
       tags: ['customers'], operationId: 'find-customers', summary: 'Find customers 查询客户',
       description: 'Newest entry first. Shows what the caller sees in full; by a whole identifier also others, masked, at a limited rate. Accept: text/csv or application/x-ndjson exports all pages.',
       querystring: Search,
-      response: { 200: list(CustomerSummaryBody), ...problemResponses(400, 401, 403, 429, 503) },
+      response: { 200: exported(list(CustomerSummaryBody)), ...problemResponses(400, 401, 403, 429, 503) },
     },
   }, async (request, reply) => {
     const claims = claimsOf(request)
@@ -59,17 +61,19 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     const viewer = viewerOf(claims, organisation())
     const filters: Filters = { q, ownerId, departmentId, category, stage, tier, identity: identifier === undefined ? undefined : identityOf(identifier) }
     const waitFor = afterOf(runtime, after)
-    if (identifier !== undefined) await lookupLimit.check(claims, organisation())
+    const giveBack = await lookupLimit.take(claims, organisation(), identifier === undefined ? 0 : 1)
     const pageAfter = (before: string | undefined, size: number) =>
       readModels.query(customerLookup, { after: waitFor }, (db, schema) => findCustomers(db, schema, filters, viewer, { limit: size, before, nameCharacters: nameCharacters() }))
 
     const format = exportFormat(request)
-    if (format) return sendExport(reply, format, allPages((before) => pageAfter(before, 500).then(({ result }) => result)), csvColumns)
+    if (format && identifier === undefined) return sendExport(reply, format, allPages((before) => pageAfter(before, 500).then(({ result }) => result)), csvColumns)
     const { result, asOf } = await pageAfter(cursor, limit + 1)
     const items = result.slice(0, limit)
+    // An identifier names one customer at most: a look-up is a page, in whatever format.
+    if (identifier !== undefined && items.some((item) => item.full)) await giveBack(1)
+    if (format) return sendExport(reply, format, Readable.from(items.map(shown)), csvColumns)
     const last = items.at(-1)
     if (result.length > limit && last) reply.header('link', nextLink(request.url, last.ordinal))
-    if (identifier !== undefined && !items.some((item) => item.full)) await lookupLimit.count(claims)
     return reply.send({ items: items.map(shown), asOf: asOfAnswer(runtime, asOf) })
   })
 

@@ -45,13 +45,13 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
     requireRole(claims, ['clerk', 'manager', 'system', 'auditor'])
     const organisation = runtime.organisation.current()
     const wouldBe = checkedBody(request.body)
-    await lookupLimit.check(claims, organisation)
     const identities = wouldBe.identifiers.map((identifier, index) => {
       const normal = normaliseIdentifier(identifier)
       if (!normal.ok) throw new ProblemError(problem('invalid-body', 'An identifier is not valid.', { errors: [{ path: `identifiers/${index}/value`, message: normal.message }] }))
       return runtime.keyedHash.identity(normal.kind, normal.value)
     })
     const after = afterOf(runtime, request.query.after)
+    const giveBack = await lookupLimit.take(claims, organisation, identities.length)
     const { result: held, asOf } = await readModels.query(duplicates, { after }, (db, schema) => holders(db, schema, identities))
     const viewer = viewerOf(claims, organisation)
     const { nameCharacters } = organisation.policies.visibility.value
@@ -61,7 +61,7 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
       const identifiers = identities.flatMap((identity, index) => (found.some((one) => one.identity === identity) ? [index] : []))
       return { customerId, match: 'identifier' as const, identifiers, ownerId: customer?.ownerId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
     }))
-    if (identities.length > 0 && !candidates.some((candidate) => candidate.full)) await lookupLimit.count(claims)
+    await giveBack(new Set(candidates.flatMap((candidate) => (candidate.full ? candidate.identifiers : []))).size)
     return reply.send({ candidates, asOf: asOfAnswer(runtime, asOf) })
   })
 }

@@ -1,5 +1,5 @@
 import '@fastify/accepts'
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { stringify } from 'csv-stringify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -14,7 +14,8 @@ export const exportFormat = (request: FastifyRequest): ExportFormat | undefined 
 /** Streams rows as CSV (formulas escaped, so that a spreadsheet runs none) or NDJSON. */
 export const sendExport = (reply: FastifyReply, format: ExportFormat, rows: AsyncIterable<Record<string, unknown>>, columns: readonly string[]): FastifyReply => {
   const stream = format === 'text/csv'
-    ? Readable.from(rows).pipe(stringify({ header: true, columns: [...columns], escape_formulas: true, cast: { boolean: String } }))
+    // An error among the rows ends the answer; what it was, the stream that is sent tells.
+    ? pipeline(Readable.from(rows), stringify({ header: true, columns: [...columns], escape_formulas: true, cast: { boolean: String } }), () => undefined)
     : Readable.from(asLines(rows))
   return reply.header('content-type', `${format}; charset=utf-8`).send(stream)
 }

@@ -49,7 +49,7 @@ export const operationsRoutes = (services: Services) => async (app: FastifyInsta
   })
 
   app.get('/metrics', {
-    schema: { tags, operationId: 'metrics', summary: 'Metrics for Prometheus', response: { 200: { description: 'Prometheus text format', content: { 'text/plain': { schema: z.string() } } } } },
+    schema: { tags, operationId: 'metrics', summary: 'Metrics for Prometheus', response: { 200: { description: 'Prometheus text format', content: { 'text/plain': { schema: z.string() } } }, ...problemResponses(401, 403, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), ['admin', 'auditor', 'system'])
     return reply.header('content-type', services.metrics.contentType).send(await services.metrics.metrics())

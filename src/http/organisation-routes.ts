@@ -48,7 +48,11 @@ export const organisationRoutes = (services: Services) => async (app: FastifyIns
     return reply.send({ items: result, asOf: asOfAnswer(runtime, asOf) })
   })
 
-  // Categories and policies are answered from what decisions themselves use, read to the end of the log.
+  // Categories and policies are answered from what decisions themselves use, read to the end of the log: later than any position.
+  const readToTheEnd = async (after: string | undefined) => {
+    afterOf(runtime, after)
+    await runtime.organisation.refresh()
+  }
   const categories = () => {
     const organisation = runtime.organisation.current()
     return [...organisation.categories.values()].flatMap(({ categoryId, version, definition: { parentId, labels, criterion, kind } }) => {
@@ -59,35 +63,35 @@ export const organisationRoutes = (services: Services) => async (app: FastifyIns
   const policies = () => policyKindNames.map((policy) => ({ policy, ...runtime.organisation.current().policies[policy] }))
 
   typed.get('/categories', {
-    schema: { tags, operationId: 'list-categories', summary: 'Categories and the templates in force 分类与字段模板', response: { 200: z.object({ items: z.array(CategoryBody) }), ...problemResponses(401, 403, 503) } },
+    schema: { tags, operationId: 'list-categories', summary: 'Categories and the templates in force 分类与字段模板', querystring, response: { 200: z.object({ items: z.array(CategoryBody) }), ...problemResponses(400, 401, 403, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), everyone)
-    await runtime.organisation.refresh()
+    await readToTheEnd(request.query.after)
     return reply.send({ items: categories() })
   })
 
   typed.get('/categories/:categoryId', {
-    schema: { tags, operationId: 'get-category', summary: 'One category and its template in force 分类', params: z.object({ categoryId: Id }), response: { 200: CategoryBody, ...problemResponses(400, 401, 403, 404, 503) } },
+    schema: { tags, operationId: 'get-category', summary: 'One category and its template in force 分类', params: z.object({ categoryId: Id }), querystring, response: { 200: CategoryBody, ...problemResponses(400, 401, 403, 404, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), everyone)
-    await runtime.organisation.refresh()
+    await readToTheEnd(request.query.after)
     const found = categories().find((category) => category.categoryId === request.params.categoryId)
     return found ? reply.header('etag', `"${found.version - 1}"`).send(found) : sendProblem(reply, problem('not-found', 'No category has this id.'))
   })
 
   typed.get('/policies', {
-    schema: { tags, operationId: 'list-policies', summary: 'Policies in force 策略', response: { 200: z.object({ items: z.array(PolicyBody) }), ...problemResponses(401, 403, 503) } },
+    schema: { tags, operationId: 'list-policies', summary: 'Policies in force 策略', querystring, response: { 200: z.object({ items: z.array(PolicyBody) }), ...problemResponses(400, 401, 403, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), everyone)
-    await runtime.organisation.refresh()
+    await readToTheEnd(request.query.after)
     return reply.send({ items: policies() })
   })
 
   typed.get('/policies/:policy', {
-    schema: { tags, operationId: 'get-policy', summary: 'One policy in force 策略', params: z.object({ policy: z.string().max(64) }), response: { 200: PolicyBody, ...problemResponses(400, 401, 403, 404, 503) } },
+    schema: { tags, operationId: 'get-policy', summary: 'One policy in force 策略', params: z.object({ policy: z.string().max(64) }), querystring, response: { 200: PolicyBody, ...problemResponses(400, 401, 403, 404, 503) } },
   }, async (request, reply) => {
     requireRole(claimsOf(request), everyone)
-    await runtime.organisation.refresh()
+    await readToTheEnd(request.query.after)
     const found = policies().find((one) => one.policy === request.params.policy)
     return found ? reply.header('etag', `"${found.version - 1}"`).send(found) : sendProblem(reply, problem('not-found', `There is no such kind of policy; there are ${policyKindNames.join(', ')}.`))
   })

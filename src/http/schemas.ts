@@ -61,4 +61,10 @@ export const PeriodBody = z.object({
   policyVersion: z.number().int().nullable(), recordedAt: z.string(), revision: z.number().int(),
 }).meta({ id: 'OwnershipPeriod' })
 
+/** An answer that is also given as an export: Accept says which. */
+export const exported = <Body extends z.ZodType>(body: Body) => ({
+  description: 'A page; or, as text/csv or application/x-ndjson, all pages',
+  content: { 'application/json': { schema: body }, 'text/csv': { schema: z.string() }, 'application/x-ndjson': { schema: z.string() } },
+})
+
 export const list = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item), asOf: AsOfBody })

@@ -12,6 +12,7 @@ import { auditRoutes, recordRead } from './audit-routes.ts'
 import { authenticate } from './authenticate.ts'
 import { batchRoute } from './batch-route.ts'
 import { commandRoutes } from './command-routes.ts'
+import { complaintRoutes } from './complaint-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
@@ -57,15 +58,15 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
       info: { title: 'Kehu 客户', version: services.version, description: 'An event-sourced customer service. Commands append events; queries read models built from them.' },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       security: [{ bearer: [] }],
-      tags: ['commands', 'customers', 'duplicates', 'organisation', 'analytics', 'audit', 'operations', 'description'].map((name) => ({ name })),
+      tags: ['commands', 'customers', 'complaints', 'duplicates', 'organisation', 'analytics', 'audit', 'operations', 'description'].map((name) => ({ name })),
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   })
   await app.register(swaggerUi, { routePrefix: '/docs' })
 
-  app.addHook('onRequest', async (_request, reply) => {
-    if (!services.draining()) return
+  app.addHook('onRequest', async (request, reply) => {
+    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return
     reply.header('connection', 'close')
     throw new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.'))
   })
@@ -92,6 +93,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(operationsRoutes(services))
     await api.register(customerRoutes(services, lookupLimit))
     await api.register(duplicatesRoutes(services, lookupLimit))
+    await api.register(complaintRoutes(services))
     await api.register(organisationRoutes(services))
     await api.register(analyticsRoutes(services))
     await api.register(auditRoutes(services))
@@ -137,8 +139,10 @@ const readJson = (app: FastifyInstance): void => {
     try {
       done(null, JSON.parse(text))
     } catch (error) {
-      const [, at] = (error instanceof Error && /position (\d+)/.exec(error.message)) || []
-      done(new ProblemError(problem('malformed-json', at === undefined ? 'The body is not JSON: it ends too early, or is empty.' : `The body stops being JSON at character ${at}.`)))
+      const message = error instanceof Error ? error.message : ''
+      const [, at] = /position (\d+)/.exec(message) ?? []
+      const where = at === undefined ? 'The body is not JSON.' : `The body stops being JSON at character ${at}.`
+      done(new ProblemError(problem('malformed-json', message.includes('end of JSON') ? 'The body is not JSON: it ends too early, or is empty.' : where)))
     }
   })
 }

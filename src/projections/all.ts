@@ -1,3 +1,4 @@
+import { complaints } from './complaints/project.ts'
 import { customerLookup } from './customer-lookup/project.ts'
 import { duplicates } from './duplicates/project.ts'
 import { lifecycle } from './lifecycle/project.ts'
@@ -5,6 +6,6 @@ import { ownershipHistory } from './ownership-history/project.ts'
 import type { Projection } from './projection.ts'
 
 /** Every read model, a line each. */
-export const projections: readonly Projection[] = [customerLookup, duplicates, ownershipHistory, lifecycle]
+export const projections: readonly Projection[] = [customerLookup, duplicates, ownershipHistory, lifecycle, complaints]
 
 export const projectionNamed = (model: string): Projection | undefined => projections.find((projection) => projection.model === model)

@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { domainEvent } from '../domain/events.ts'
 import type { Codec } from '../event-store/codec.ts'
-import { kindOf, type Batch, type RecordedEvent } from '../event-store/port.ts'
+import { kindOf, type Batch, type EventStore, type RecordedEvent } from '../event-store/port.ts'
 import { insertCheckpoint, moveCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { createTables } from './table.ts'
 import { schemaOf, type Build, type ProjectedEvent, type Projection } from './projection.ts'
@@ -35,6 +35,20 @@ export const prepare = async (db: Kysely<unknown>, projection: Projection, build
   const checkpoint = await readCheckpoint(db, projection, build)
   if (!checkpoint) throw new AnotherRunner(`the checkpoint of ${projection.model} vanished`)
   return checkpoint
+}
+
+/** The checkpoint must name an event this log has at that place: a log restored from an older copy has not. */
+export const checkLog = async (store: EventStore, checkpoint: Checkpoint, placeId: string, model: string): Promise<void> => {
+  if (checkpoint.placeId !== placeId) throw new WrongLog(`${model} was built from the log at place ${checkpoint.placeId}, this one is ${placeId}: run kehu rebuild ${model}`)
+  if (checkpoint.position === 0n) return
+  const event = await store.eventAt(checkpoint.position)
+  if (event?.id !== checkpoint.eventId) throw new WrongLog(`${model} has read up to position ${checkpoint.position}, where this log has another event or none: was it restored from an older copy? Then run kehu rebuild ${model}`)
+}
+
+/** The connection or the server went away, or another transaction was in the way: the events are not at fault. */
+export const isPassing = (error: unknown): boolean => {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return /^(08|57|53|40|55P03|25006|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|Client was closed|not queryable/i.test(error.message)))
 }
 
 /** A projection and everything applying needs. */
@@ -83,7 +97,7 @@ export const applyOneByOne = async (application: Application, from: Checkpoint, 
       checkpoint = progress.checkpoint
       onApplied(progress)
     } catch (error) {
-      if (error instanceof AnotherRunner) throw error
+      if (error instanceof AnotherRunner || isPassing(error)) throw error
       throw new PoisonEvent(`${event.type} at position ${event.position} (${event.stream}, revision ${event.revision}): ${explain(error)}`, { cause: error })
     }
   }

@@ -2,6 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import pg from 'pg'
 import { readCheckpoint } from './checkpoint.ts'
 import { schemaOf, type Projection } from './projection.ts'
+import { lockTables } from './table.ts'
 
 /** As of which position and time of the log an answer is. */
 export type AsOf = { position: bigint; time: string | null }
@@ -22,7 +23,7 @@ export class NotCaughtUp extends Error {
   override name = 'NotCaughtUp'
 }
 
-/** How queries reach a read model: ready, as late as asked for, rows and position from one snapshot. */
+/** How queries reach a read model: ready, as late as asked for, rows and position of one moment. */
 export type ReadModels = {
   query: <T>(projection: Projection, options: { after?: bigint | undefined }, ask: (db: Kysely<unknown>, schema: string) => Promise<T>) => Promise<{ result: T; asOf: AsOf }>
   close: () => Promise<void>
@@ -32,51 +33,66 @@ const POLL_MS = 100
 
 export const makeReadModels = (options: { db: Kysely<unknown>; connectionString: string; waitMs: number }): ReadModels => {
   const { db } = options
-  const reached = new Map<string, bigint>()
-  const waiting = new Set<() => void>()
-  const advance = (model: string, version: string | number, position: bigint) => {
-    reached.set(`${model} ${version}`, position)
-    for (const wake of waiting) wake()
-  }
+  const waiting = new Set<{ model: string; version: number; position: bigint; wake: () => void }>()
   const listener = listen(options.connectionString, (payload) => {
     const [model, version, build, position] = payload.split(' ')
-    if (model && version && build === 'live' && position) advance(model, version, BigInt(position))
+    if (build !== 'live' || position === undefined) return
+    for (const one of waiting) if (one.model === model && one.version === Number(version) && one.position <= BigInt(position)) one.wake()
   })
 
-  const waitFor = async (projection: Projection, position: bigint): Promise<void> => {
-    const key = `${projection.model} ${projection.version}`
-    const until = performance.now() + options.waitMs
-    // What was heard may be of before a rebuild: only the checkpoint itself settles it, when it says no.
-    while ((reached.get(key) ?? -1n) < position) {
-      const checkpoint = await readCheckpoint(db, projection)
-      if (checkpoint && checkpoint.position >= position) return
-      const left = until - performance.now()
-      if (left <= 0) throw new NotCaughtUp(`${projection.model} stands at position ${checkpoint?.position ?? 0n}`)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, Math.min(POLL_MS, left))
-        function done() {
-          clearTimeout(timer)
-          waiting.delete(done)
-          resolve()
-        }
-        waiting.add(done)
-        if ((reached.get(key) ?? -1n) >= position) done()
-      })
-    }
+  /** Listens from now on: `told` resolves when the model is said to have got there. Whether it has, its checkpoint tells. */
+  const listenFor = ({ model, version }: Projection, position: bigint): { told: Promise<void>; forget: () => void } => {
+    let forget: () => void = () => undefined
+    const told = new Promise<void>((wake) => {
+      const one = { model, version, position, wake }
+      waiting.add(one)
+      forget = () => waiting.delete(one)
+    })
+    return { told, forget: () => forget() }
   }
 
-  return {
-    query: async (projection, { after }, ask) => {
-      if (after !== undefined && after > 0n) await waitFor(projection, after)
-      return db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(async (trx) => {
-        const checkpoint = await readCheckpoint(trx, projection)
-        if (!checkpoint?.ready) throw new ModelBuilding(projection.model, checkpoint?.position ?? 0n)
-        const result = await ask(trx, schemaOf(projection))
-        return { result, asOf: { position: checkpoint.position, time: checkpoint.recordedMax } }
+  /** Asks of one snapshot; or tells how far the model is, when that is not yet `after`. */
+  const look = async <T>(projection: Projection, after: bigint, ask: (db: Kysely<unknown>, schema: string) => Promise<T>) =>
+    db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(async (trx) => {
+      await lockTables(trx, schemaOf(projection), projection.tables, 'access share').catch((error: unknown) => {
+        throw isNotThere(error) ? new ModelBuilding(projection.model, 0n) : error
       })
+      const checkpoint = await readCheckpoint(trx, projection)
+      if (!checkpoint?.ready) throw new ModelBuilding(projection.model, checkpoint?.position ?? 0n)
+      const { position, recordedMax: time } = checkpoint
+      return position < after ? { behindAt: position } : { result: await ask(trx, schemaOf(projection)), asOf: { position, time } }
+    })
+
+  return {
+    query: async (projection, { after = 0n }, ask) => {
+      const until = performance.now() + options.waitMs
+      for (;;) {
+        const notice = listenFor(projection, after)
+        try {
+          const answer = await look(projection, after, ask)
+          if (!('behindAt' in answer)) return answer
+          const left = until - performance.now()
+          if (left <= 0) throw new NotCaughtUp(`${projection.model} stands at position ${answer.behindAt}`)
+          await orAfter(notice.told, Math.min(POLL_MS, left))
+        } finally {
+          notice.forget()
+        }
+      }
     },
     close: listener.close,
   }
+}
+
+/** No such schema, no such table. */
+const isNotThere = (error: unknown): boolean => error instanceof Error && 'code' in error && (error.code === '3F000' || error.code === '42P01')
+
+const orAfter = async (told: Promise<void>, ms: number): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([told, late])
+  clearTimeout(timer)
 }
 
 /** Hears of progress made by any process. Losing it only makes waiting slower. */

@@ -1,8 +1,8 @@
 import type { Kysely, Transaction } from 'kysely'
-import pg from 'pg'
 import type { Codec } from '../event-store/codec.ts'
+import { lead } from '../event-store/leadership.ts'
 import type { EventStore } from '../event-store/port.ts'
-import { apply, applyOneByOne, AnotherRunner, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
+import { apply, applyOneByOne, AnotherRunner, checkLog, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
 import { readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
 import { schemaOf, type Projection } from './projection.ts'
 import { swapViews } from './views.ts'
@@ -35,11 +35,13 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
   const application: Application = { db, codec, projection, build: 'live' }
   let status: RunnerStatus = { model, version, state: 'starting', position: 0n, detail: null }
   const reported = new Set<string>()
+  let failures = 0
 
   const became = (state: RunnerState, detail: string | null = null, position = status.position) => {
     status = { ...status, state, detail, position }
   }
   const advanced = (progress: Progress) => {
+    failures = 0
     status = { ...status, position: progress.checkpoint.position }
     dependencies.onProgress?.(model, progress.checkpoint)
     for (const type of progress.unknownTypes) {
@@ -79,7 +81,7 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
   }
 
   const run = async (): Promise<void> => {
-    for (let failures = 0; !signal.aborted; ) {
+    while (!signal.aborted) {
       const leader = await lead(dependencies.connectionString, `kehu projection ${model} ${version}`)
       if (!leader) {
         const there = await readCheckpoint(db, projection).catch(() => undefined)
@@ -89,7 +91,6 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
       }
       try {
         await project(leader.lost)
-        failures = 0
       } catch (error) {
         failures += 1
         const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
@@ -112,38 +113,7 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
   return { status: () => status, done: run() }
 }
 
-/** The checkpoint must name an event this log has at that place: a log restored from an older copy has not. */
-export const checkLog = async (store: EventStore, checkpoint: Checkpoint, placeId: string, model: string): Promise<void> => {
-  if (checkpoint.placeId !== placeId) throw new WrongLog(`${model} was built from the log at place ${checkpoint.placeId}, this one is ${placeId}: run kehu rebuild ${model}`)
-  if (checkpoint.position === 0n) return
-  const event = await store.eventAt(checkpoint.position)
-  if (event?.id !== checkpoint.eventId) throw new WrongLog(`${model} has read up to position ${checkpoint.position}, where this log has another event or none: was it restored from an older copy? Then run kehu rebuild ${model}`)
-}
-
 const makeReady = (trx: Transaction<unknown>, projection: Projection, analystRole: string | null) => swapViews(trx, projection, schemaOf(projection), analystRole)
-
-// The connection or the server went away, or another transaction was in the way: the batch itself is not at fault.
-const isPassing = (error: unknown): boolean => {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return /^(08|57|53|40|55P03|25006|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|Client was closed/i.test(error.message)))
-}
-
-/** Tries to become the one active runner. The lock goes with its connection, however the process ends. */
-const lead = async (connectionString: string, name: string): Promise<{ lost: AbortSignal; resign: () => Promise<void> } | undefined> => {
-  const client = new pg.Client({ connectionString, application_name: name.slice(0, 63), connectionTimeoutMillis: 5000, keepAlive: true })
-  const lost = new AbortController()
-  client.on('error', () => lost.abort())
-  client.on('end', () => lost.abort())
-  try {
-    await client.connect()
-    const { rows } = await client.query<{ got: boolean }>('select pg_try_advisory_lock(hashtextextended($1, 0)) as got', [name])
-    if (rows[0]?.got) return { lost: lost.signal, resign: () => client.end().catch(() => undefined) }
-  } catch {
-    // Out of reach: tried again like a lock somebody else has.
-  }
-  await client.end().catch(() => undefined)
-  return undefined
-}
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

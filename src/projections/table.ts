@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 
 /** A table of a read model, described once: DDL, comments, analysts' view and data dictionary follow from it. */
 export type Table = {
@@ -24,6 +24,14 @@ export const createTables = async (db: Kysely<unknown>, schema: string, tables: 
     for (const column of table.columns) await sql`comment on column ${sql.id(schema, table.name, column.name)} is ${sql.lit(column.comment)}`.execute(db)
     for (const index of table.indexes ?? []) await sql`create index on ${name} ${sql.raw(index)}`.execute(db)
   }
+}
+
+/**
+ * Locks the tables of a model, always in the same order. A query's own statements would lock them one by one, and
+ * could meet those of a swap half-way; and a snapshot taken before a swap sees the new tables half filled.
+ */
+export const lockTables = async (trx: Transaction<unknown>, schema: string, tables: readonly Table[], mode: 'access share' | 'access exclusive'): Promise<void> => {
+  await sql`lock table ${sql.join(tables.map((table) => sql.id(schema, table.name)))} in ${sql.raw(mode)} mode`.execute(trx)
 }
 
 /** The analysts' views: the columns of each table that has one, less the personal ones, with their comments. */

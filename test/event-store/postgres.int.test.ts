@@ -92,6 +92,17 @@ describe('the log in Postgres', () => {
     }])
   })
 
+  it('takes no event that follows another past than the stream’s, alone or among others', async () => {
+    const writer = makeWriter(store)
+    await writer.append()
+    const forked = { ...writer.head(), hash: sha256('another past') }
+    const append = () => store.append({ stream: writer.stream, expectedRevision: 0, events: makeEvents(writer.stream, forked).events })
+    expect(await append()).toEqual({ outcome: 'conflict', actualRevision: 0 })
+    const [among] = await Promise.all([append(), makeWriter(store).append(), makeWriter(store).append()])
+    expect(among).toEqual({ outcome: 'conflict', actualRevision: 0 })
+    expect((await writer.append()).result).toMatchObject({ outcome: 'appended', revision: 1 })
+  })
+
   it('gives readers what is appended while a transaction stays open elsewhere', async () => {
     await withClient(database, async (idle) => {
       await idle.query('begin isolation level repeatable read')

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
+import { createCipheriv, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonical } from '../../src/event-store/canonical.ts'
 import type { Json, JsonObject } from '../../src/event-store/port.ts'
-import { MissingKey, open, seal, SubjectErased, subjectsOf, type SubjectKey, type SubjectKeys } from '../../src/event-store/sealing.ts'
+import { decrypt, MissingKey, open, seal, SubjectErased, subjectsOf, type SubjectKey, type SubjectKeys } from '../../src/event-store/sealing.ts'
 
 const stream = 'customer-c1'
 const eventId = '0199f5c2-7a01-7c3e-9a55-0d1f6c2b7e10'
@@ -75,6 +75,14 @@ describe('sealing', () => {
       expect(() => openOf({ name: { ...name, ciphertext: changed.toString('base64') } })).toThrow(`the sealed value at /name of event ${eventId} in ${stream} cannot be opened`)
     }
     expect(() => openOf({ name: { ...name, nonce: randomBytes(12).toString('base64') } })).toThrow('cannot be opened')
+  })
+
+  it('takes no part of a tag for a tag', () => {
+    const [key, nonce, place] = [randomBytes(32), randomBytes(12), Buffer.from('place')]
+    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(place)
+    cipher.final()
+    const ciphertext = cipher.getAuthTag().subarray(0, 4).toString('base64')
+    expect(() => decrypt(key, { nonce: nonce.toString('base64'), ciphertext }, place)).toThrow()
   })
 
   it('reads { erased: true } wherever the subject’s key was destroyed, and goes on reading the others', () => {

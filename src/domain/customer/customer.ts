@@ -27,12 +27,15 @@ export type Customer = {
   ownership: readonly OwnershipChange[]
   shares: readonly Share[]
   stage: string
+  stageSince: Instant
   tier: string
+  /** Tiers proposed and not decided on since the tier last changed. */
+  proposedTiers: ReadonlySet<string>
 }
 
 const nobody: Customer = {
   status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: [], shares: [], stage: '', tier: '',
+  identifiers: new Map(), enteredBy: null, ownership: [], shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -66,7 +69,7 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'CustomerCreated': {
       const { category, name, fields, identifiers, contacts, stage, tier, enteredBy } = event.data
       return {
-        ...state, status: 'entered', createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, tier, enteredBy,
+        ...state, status: 'entered', createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, stageSince: event.effectiveAt, tier, enteredBy,
         identifiers: new Map(identifiers.map((one) => [one.identity, { kind: one.kind, value: reveal(one.value) }])),
         contacts: new Map(contacts.map((one) => [one.contactId, { name: reveal(one.name), fields: plain(one.fields) }])),
         ownership: [{ at: event.effectiveAt, revision: event.revision, ownerId: null }],
@@ -102,10 +105,12 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'ShareRevoked':
       return { ...state, shares: state.shares.filter((one) => !sameShare(one, event.data.with)) }
     case 'StageChanged':
-      return { ...state, stage: event.data.to }
+      return { ...state, stage: event.data.to, stageSince: event.effectiveAt }
     case 'TierUpgraded':
     case 'TierDowngraded':
-      return { ...state, tier: event.data.to }
+      return { ...state, tier: event.data.to, proposedTiers: new Set() }
+    case 'TierUpgradeProposed':
+      return { ...state, proposedTiers: new Set(state.proposedTiers).add(event.data.to) }
   }
 }
 

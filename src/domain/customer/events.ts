@@ -53,8 +53,10 @@ export const events = {
   OwnershipReleased: z.object({ from: z.string(), basis: z.literal('voluntary-release'), reason: FreeText.nullable() }),
   CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
   ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
-  StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.literal('command'), reason: FreeText.nullable() }),
+  StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.enum(['command', 'purchase']), reason: FreeText.nullable(), purchaseId: z.string().optional() }),
   TierUpgraded: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
+  /** A fact speaks for a higher tier; a person decides. */
+  TierUpgradeProposed: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
   TierDowngraded: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
 }
 export type CustomerEvent = EventOf<typeof events>

@@ -14,7 +14,7 @@ export const ReleaseIdentifier = z.strictObject({ customerId: Id, identifier: Id
 
 /** One identifier in its normal form, or every fault, named by the path it was sent under. */
 const check = (identifier: z.infer<typeof Identifier>, path: string, context: Context) => {
-  const { held, problems } = checkIdentifiers([identifier], context, '')
+  const { held, problems } = checkIdentifiers([identifier], context)
   return { held: held[0], problems: problems.map((problem) => ({ ...problem, path: `${path}/value` })) }
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { noChange, personal, type Context, type Decision } from '../decider.ts'
 import { policyReference, templateOf } from '../organisation/organisation.ts'
 import { reject } from '../rejection.ts'
-import { Id, Reason } from '../values.ts'
+import { Id, InstantInput, Money, Reason } from '../values.ts'
 import type { Customer } from './customer.ts'
 import { subject, type CustomerEvent } from './events.ts'
 import { incomplete, missingAt, notFound } from './profile.ts'
@@ -55,9 +55,47 @@ const changeTier = (direction: 'up' | 'down') => (state: Customer, command: z.in
   const data = { from: state.tier, to: command.to, basis: command.basis, evidence: personal(subject(command.customerId), command.evidence) }
   return incompleteAt(state, state.stage, context) ?? {
     events: [direction === 'up' ? { type: 'TierUpgraded', data } : { type: 'TierDowngraded', data }],
-    policies: [policyReference(context.organisation, 'tiers')],
+    policies: [policyReference(context.organisation, 'tiers'), policyReference(context.organisation, 'stages')],
   }
 }
 
 export const upgradeTier = changeTier('up')
 export const downgradeTier = changeTier('down')
+
+// What facts do by themselves. Such a move is never refused for missing fields: the customer is then incomplete.
+export const ActivateByPurchase = z.strictObject({ customerId: Id, purchaseId: z.string().min(1).max(100), at: InstantInput })
+export const AssessSpend = z.strictObject({ customerId: Id, spend: z.array(Money).max(50), purchases: z.int().min(0) })
+
+/** The first purchase makes a deal of a target or prospect: from when it was bought, but not before the stage it leaves began. */
+export const activateByPurchase = (state: Customer, command: z.infer<typeof ActivateByPurchase>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const { onPurchase } = context.organisation.policies.stages.value
+  if (!onPurchase?.from.includes(state.stage) || onPurchase.to === state.stage) return noChange
+  const at = command.at < state.stageSince ? state.stageSince : command.at
+  return {
+    events: [{ type: 'StageChanged', data: { from: state.stage, to: onPurchase.to, move: 'progress', cause: 'purchase', reason: null, purchaseId: command.purchaseId } }],
+    effectiveAt: at,
+    policies: [policyReference(context.organisation, 'stages')],
+  }
+}
+
+/** The highest tier the spend is enough for is granted, or proposed, as the policy says; never a lower one than it has. */
+export const assessSpend = (state: Customer, command: z.infer<typeof AssessSpend>, context: Context): Decision<CustomerEvent> => {
+  if (state.status === 'none') return notFound
+  const { tiers, onSpend } = context.organisation.policies.tiers.value
+  const rank = (tier: string) => tiers.findIndex((one) => one.name === tier)
+  const reached = onSpend.filter((rule) => rank(rule.tier) > rank(state.tier) && command.spend.some((sum) => sum.currency === rule.threshold.currency && sum.amount >= rule.threshold.amount))
+  const highest = (mode: 'grant' | 'propose') => reached.filter((rule) => rule.mode === mode).toSorted((a, b) => rank(b.tier) - rank(a.tier))[0]
+  const grant = highest('grant')
+  const propose = highest('propose')
+  const dataOf = (from: string, { tier, threshold }: (typeof onSpend)[number]) => {
+    const spend = command.spend.find((sum) => sum.currency === threshold.currency) ?? threshold
+    return { from, to: tier, basis: 'spend', evidence: personal(subject(command.customerId), { spend: spend.amount, threshold: threshold.amount, currency: spend.currency, purchases: command.purchases }) }
+  }
+  const held = grant?.tier ?? state.tier
+  const events: CustomerEvent[] = [
+    ...(grant ? [{ type: 'TierUpgraded' as const, data: dataOf(state.tier, grant) }] : []),
+    ...(propose && rank(propose.tier) > rank(held) && !state.proposedTiers.has(propose.tier) ? [{ type: 'TierUpgradeProposed' as const, data: dataOf(held, propose) }] : []),
+  ]
+  return events.length === 0 ? noChange : { events, policies: [policyReference(context.organisation, 'tiers')] }
+}

@@ -7,6 +7,7 @@ import { Id, InstantInput, Name, Reason, sameValue } from '../values.ts'
 import type { Customer, FieldValues } from './customer.ts'
 import { contactSubject, subject, type CustomerEvent, type StoredFields } from './events.ts'
 import { Identifier, normaliseIdentifier, type IdentifierKind } from './identifier.ts'
+import { checkEffectiveTime } from './ownership.ts'
 
 // Commands.
 const Fields = z.record(z.string().max(64), FieldValue)
@@ -31,12 +32,20 @@ export const ChangeContact = z.strictObject({ customerId: Id, contactId: Id, nam
 export const RemoveContact = z.strictObject({ customerId: Id, contactId: Id, reason: Reason.optional() })
 
 // What a record must hold at a stage.
-const completeness = (organisation: Organisation, stage: string): number =>
-  organisation.policies.stages.value.stages.find((one) => one.name === stage)?.completeness ?? 0
+const completeness = (organisation: Organisation, stage: string): number | undefined =>
+  organisation.policies.stages.value.stages.find((one) => one.name === stage)?.completeness
 
-/** Whether a field is required at a stage: one required from a stage is required wherever as much must be told. */
-export const requiredAt = (organisation: Organisation, stage: string) => (field: Field): boolean =>
-  field.requiredFrom !== null && completeness(organisation, stage) >= completeness(organisation, field.requiredFrom)
+/**
+ * Whether a field is required at a stage: one required from a stage is required wherever as much must be told. One
+ * required from a stage the policy has no more is required nowhere, until its template says otherwise.
+ */
+export const requiredAt = (organisation: Organisation, stage: string) => (field: Field): boolean => {
+  const from = field.requiredFrom === null ? undefined : completeness(organisation, field.requiredFrom)
+  return from !== undefined && (completeness(organisation, stage) ?? 0) >= from
+}
+
+/** The stages say how complete a record must be: whatever is checked against a template is decided under them. */
+const decidedUnder = ({ organisation }: Context) => [policyReference(organisation, 'stages')]
 
 type Checked = { values: FieldValues; problems: FieldProblem[] }
 
@@ -63,7 +72,7 @@ const difference = (fields: Field[], before: FieldValues, after: FieldValues, of
   for (const [key, value] of Object.entries(after)) {
     if (!sameValue(before[key], value)) changed.push([key, isPersonal.has(key) ? personal(of, value) : value])
   }
-  for (const key of cleared) if (key in before && !(key in after)) changed.push([key, null])
+  for (const key of cleared) if (Object.hasOwn(before, key) && !Object.hasOwn(after, key)) changed.push([key, null])
   return Object.fromEntries(changed)
 }
 
@@ -80,14 +89,21 @@ const incomplete = (problems: FieldProblem[]): Rejection => reject('invalid-fiel
 const noCategory = reject('unknown-reference', 'The category does not exist.', { errors: [{ path: 'category', message: 'no category has this id' }] })
 const notFound = reject('customer-not-found', 'No customer has this id.')
 
-/** Identifiers in their normal form, and what is wrong with the others. */
-const checkIdentifiers = (identifiers: z.infer<typeof Identifier>[], context: Context, of: string) => {
+/** Whether an id tells an identifier, signs and case aside: of a mobile number its last eight digits are enough. */
+const tells = (id: string, { kind, value: written }: Identifier, normal: string): boolean => {
+  const bare = (text: string) => text.normalize('NFKC').toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')
+  const value = bare(kind === 'other' ? written : kind === 'mobile' ? normal.slice(-8) : normal)
+  return value.length >= 6 && bare(id).includes(value)
+}
+
+/** Identifiers in their normal form, and what is wrong with the others, or with the id somebody chose for the customer. */
+const checkIdentifiers = (identifiers: Identifier[], context: Context, chosenId = '') => {
   const problems: FieldProblem[] = []
   const held = new Map<string, { kind: IdentifierKind; identity: string; value: string }>()
   identifiers.forEach((identifier, index) => {
     const normal = normaliseIdentifier(identifier)
     if (!normal.ok) return problems.push({ path: `identifiers/${index}/value`, message: normal.message })
-    if (of.includes(normal.value.replace(/^\+/, ''))) problems.push({ path: 'customerId', message: `contains the value of identifiers/${index}: an id is seen by those who may not see the customer` })
+    if (tells(chosenId, identifier, normal.value)) problems.push({ path: 'customerId', message: `contains the value of identifiers/${index}: an id is seen by those who may not see the customer` })
     const identity = context.identityOf(normal.kind, normal.value)
     return held.set(identity, { kind: normal.kind, identity, value: normal.value })
   })
@@ -109,11 +125,12 @@ export const create = (state: Customer, command: z.infer<typeof CreateCustomer>,
 
   const profile = checkFields(inForce.template.fields, command.fields, required, 'fields')
   const contacts = command.contacts.map((contact, index) => ({ ...contact, contactId: context.newId(`contact/${index}`), ...checkFields(inForce.template.contactFields, contact.fields, required, `contacts/${index}/fields`) }))
-  const identifiers = checkIdentifiers(command.identifiers, context, customerId)
-  const times = [command.enteredAt ?? now, command.effectiveAt ?? now].some((time) => time > now)
+  const identifiers = checkIdentifiers(command.identifiers, context, command.customerId)
   const problems = [...identifiers.problems, ...profile.problems, ...contacts.flatMap((contact) => contact.problems)]
   if (problems.length > 0) return incomplete(problems)
-  if (times) return reject('invalid-effective-time', 'The record cannot have been entered, or take effect, in the future.')
+  const wrongTime = checkEffectiveTime(state, command.effectiveAt, context)
+  const notYet = command.enteredAt !== undefined && command.enteredAt > now ? [{ path: 'enteredAt', message: 'must not be in the future' }] : []
+  if (wrongTime || notYet.length > 0) return reject('invalid-effective-time', wrongTime?.detail ?? 'enteredAt lies in the future.', { errors: [...(wrongTime?.errors ?? []), ...notYet] })
 
   const of = subject(customerId)
   const created: CustomerEvent = {
@@ -149,7 +166,7 @@ export const changeProfile = (state: Customer, command: z.infer<typeof ChangePro
   const fields = difference(inForce.template.fields, state.fields, values, of, Object.keys(command.fields))
   const renamed = command.name !== undefined && command.name !== state.name ? { name: personal(of, command.name) } : {}
   if (Object.keys(fields).length === 0 && !('name' in renamed)) return noChange
-  return { events: [{ type: 'ProfileChanged', data: { ...renamed, fields, template: inForce.reference } }] }
+  return { events: [{ type: 'ProfileChanged', data: { ...renamed, fields, template: inForce.reference } }], policies: decidedUnder(context) }
 }
 
 export const recategorise = (state: Customer, command: z.infer<typeof RecategoriseCustomer>, context: Context): Decision<CustomerEvent> => {
@@ -162,7 +179,7 @@ export const recategorise = (state: Customer, command: z.infer<typeof Recategori
   const of = subject(command.customerId)
   // What the new template has no field for is cleared, in the open: it stays in the history.
   const fields = difference(inForce.template.fields, state.fields, values, of, Object.keys(state.fields))
-  return { events: [{ type: 'CustomerRecategorised', data: { from: state.category, to: command.category, reason: personal(of, command.reason), fields, template: inForce.reference } }] }
+  return { events: [{ type: 'CustomerRecategorised', data: { from: state.category, to: command.category, reason: personal(of, command.reason), fields, template: inForce.reference } }], policies: decidedUnder(context) }
 }
 
 export const addContact = (state: Customer, command: z.infer<typeof AddContact>, context: Context): Decision<CustomerEvent> => {
@@ -174,7 +191,7 @@ export const addContact = (state: Customer, command: z.infer<typeof AddContact>,
   const { values, problems } = checkFields(inForce.template.contactFields, command.fields, requiredAt(context.organisation, state.stage), 'fields')
   if (problems.length > 0) return incomplete(problems)
   const of = contactSubject(contactId)
-  return { events: [{ type: 'ContactAdded', data: { contactId, name: personal(of, command.name), fields: difference(inForce.template.contactFields, {}, values, of), template: inForce.reference } }] }
+  return { events: [{ type: 'ContactAdded', data: { contactId, name: personal(of, command.name), fields: difference(inForce.template.contactFields, {}, values, of), template: inForce.reference } }], policies: decidedUnder(context) }
 }
 
 export const changeContact = (state: Customer, command: z.infer<typeof ChangeContact>, context: Context): Decision<CustomerEvent> => {
@@ -189,7 +206,7 @@ export const changeContact = (state: Customer, command: z.infer<typeof ChangeCon
   const fields = difference(inForce.template.contactFields, before.fields, values, of, Object.keys(command.fields))
   const renamed = command.name !== undefined && command.name !== before.name ? { name: personal(of, command.name) } : {}
   if (Object.keys(fields).length === 0 && !('name' in renamed)) return noChange
-  return { events: [{ type: 'ContactChanged', data: { contactId: command.contactId, ...renamed, fields, template: inForce.reference } }] }
+  return { events: [{ type: 'ContactChanged', data: { contactId: command.contactId, ...renamed, fields, template: inForce.reference } }], policies: decidedUnder(context) }
 }
 
 export const removeContact = (state: Customer, command: z.infer<typeof RemoveContact>): Decision<CustomerEvent> => {

@@ -11,7 +11,7 @@ export const subject = (employeeId: string): string => `employee-${employeeId}`
 export const events = {
   EmployeeRegistered: z.object({ name: Personal(z.string()), departmentId: z.string(), authorityLimit: Money.nullable() }),
   EmployeeMoved: z.object({ from: z.string(), to: z.string() }),
-  /** Up to this sum the employee may settle a complaint alone; null: nothing. */
+  /** Up to this sum the employee may settle a complaint alone; null: as far as the level of the complaint allows. */
   AuthorityLimitChanged: z.object({ from: Money.nullable(), to: Money.nullable() }),
   EmployeeDeparted: z.object({ reason: Personal(z.string()) }),
 }

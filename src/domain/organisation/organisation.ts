@@ -8,6 +8,7 @@ import { policyKinds, type PolicyKind, type PolicyValues } from '../policy/kinds
 import type { PolicyEvent } from '../policy/policy.ts'
 import type { Log, SystemEvent } from '../system/system.ts'
 import * as system from '../system/system.ts'
+import type { Money } from '../values.ts'
 
 /**
  * The organisation's own setup as its streams tell it: departments, employees, categories, policies. Decisions take
@@ -20,7 +21,7 @@ export type CategoryInForce = { categoryId: string; version: number; definition:
 export type Organisation = {
   log: Log | null
   departments: ReadonlyMap<string, { departmentId: string; name: string; parentId: string | null; revision: number }>
-  employees: ReadonlyMap<string, { employeeId: string; departmentId: string; departed: boolean; revision: number }>
+  employees: ReadonlyMap<string, { employeeId: string; departmentId: string; departed: boolean; authorityLimit: Money | null; revision: number }>
   categories: ReadonlyMap<string, CategoryInForce>
   policies: { [K in PolicyKind]: Versioned<PolicyValues[K]> }
 }
@@ -91,10 +92,10 @@ export const evolveOrganisation = (before: Organisation, events: readonly Organi
       case 'employee': {
         const { event, id } = one
         const known = employees.get(id)
-        if (event.type === 'EmployeeRegistered') employees.set(id, { employeeId: id, departmentId: event.data.departmentId, departed: false, revision })
+        if (event.type === 'EmployeeRegistered') employees.set(id, { employeeId: id, departmentId: event.data.departmentId, departed: false, authorityLimit: event.data.authorityLimit, revision })
         else if (known && event.type === 'EmployeeMoved') employees.set(id, { ...known, departmentId: event.data.to, revision })
         else if (known && event.type === 'EmployeeDeparted') employees.set(id, { ...known, departed: true, revision })
-        else if (known) employees.set(id, { ...known, revision })
+        else if (known && event.type === 'AuthorityLimitChanged') employees.set(id, { ...known, authorityLimit: event.data.to, revision })
         break
       }
       case 'category': {

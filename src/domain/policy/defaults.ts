@@ -1,5 +1,12 @@
 import type { PolicyValues } from './kinds.ts'
 
+const steps = {
+  reply: { targetDays: 1, deadlineDays: 2 },
+  act: { targetDays: 3, deadlineDays: 5 },
+  'follow-up': { targetDays: 6, deadlineDays: 8 },
+  improve: { targetDays: 10, deadlineDays: 15 },
+}
+
 /** The policies a new organisation starts with: recorded as version 1 of each kind on the first start. */
 export const defaultPolicies: PolicyValues = {
   stages: {
@@ -26,6 +33,7 @@ export const defaultPolicies: PolicyValues = {
       { from: 'lost', to: 'prospect', kind: 'won-back', reasonRequired: false },
       { from: 'lost', to: 'active', kind: 'won-back', reasonRequired: false },
     ],
+    onPurchase: { from: ['target', 'prospect'], to: 'active' },
   },
   tiers: {
     tiers: [
@@ -40,6 +48,10 @@ export const defaultPolicies: PolicyValues = {
       { name: 'approval', labels: { en: 'Approval by a named person', zh: '审批' } },
       { name: 'correction', labels: { en: 'Correction of a wrong entry', zh: '更正' } },
     ],
+    onSpend: [
+      { tier: 'preferred', threshold: { amount: 5_000_000, currency: 'CNY' }, mode: 'grant' },
+      { tier: 'premier', threshold: { amount: 50_000_000, currency: 'CNY' }, mode: 'propose' },
+    ],
   },
   ownership: { backdatingDays: 3650 },
   visibility: { nameCharacters: 1, identifierLookupsPerMinute: 30 },
@@ -51,10 +63,15 @@ export const defaultPolicies: PolicyValues = {
       { name: 'delivery', labels: { en: 'Delivery', zh: '交付' } },
       { name: 'other', labels: { en: 'Other', zh: '其他' } },
     ],
+    severities: [
+      { name: 'minor', labels: { en: 'Minor', zh: '一般' }, startsAtLevel: 1 },
+      { name: 'serious', labels: { en: 'Serious', zh: '严重' }, startsAtLevel: 1 },
+      { name: 'critical', labels: { en: 'Critical', zh: '重大' }, startsAtLevel: 2 },
+    ],
     levels: [
-      { level: 1, role: 'clerk', authorityLimit: { amount: 50_000, currency: 'CNY' }, days: { accept: 1, reply: 2, act: 5, 'follow-up': 7, improve: 14 } },
-      { level: 2, role: 'manager', authorityLimit: { amount: 500_000, currency: 'CNY' }, days: { accept: 1, reply: 1, act: 3, 'follow-up': 7, improve: 14 } },
-      { level: 3, role: 'manager', authorityLimit: { amount: 5_000_000, currency: 'CNY' }, days: { accept: 1, reply: 1, act: 2, 'follow-up': 7, improve: 14 } },
+      { level: 1, role: 'clerk', handlerId: null, authorityLimit: { amount: 50_000, currency: 'CNY' }, steps },
+      { level: 2, role: 'manager', handlerId: null, authorityLimit: { amount: 500_000, currency: 'CNY' }, steps },
+      { level: 3, role: 'manager', handlerId: null, authorityLimit: { amount: 5_000_000, currency: 'CNY' }, steps },
     ],
   },
 }

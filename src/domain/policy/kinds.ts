@@ -23,9 +23,12 @@ export const Stages = z
       kind: z.enum(['progress', 'setback', 'won-back', 'correction']),
       reasonRequired: z.boolean(),
     })).max(500),
+    /** What a purchase does by itself, whether or not the record is complete; null: nothing. */
+    onPurchase: z.strictObject({ from: z.array(Word).max(50), to: Word }).nullable().default(null),
   })
   .refine((policy) => unique(policy.stages.map((stage) => stage.name)), { path: ['stages'], message: 'each stage has a name of its own' })
   .refine((policy) => policy.stages.some((stage) => stage.name === policy.initial), { path: ['initial'], message: 'must be one of the stages' })
+  .refine((policy) => policy.onPurchase === null || [policy.onPurchase.to, ...policy.onPurchase.from].every((name) => policy.stages.some((stage) => stage.name === name)), { path: ['onPurchase'], message: 'names stages listed' })
   .refine((policy) => policy.moves.every((move) => [move.from, move.to].every((name) => policy.stages.some((stage) => stage.name === name))), { path: ['moves'], message: 'moves go between the stages listed' })
 
 /** The ladder of tiers, lowest first, each with its service channel, and what a change may rest on. */
@@ -33,9 +36,12 @@ export const Tiers = z
   .strictObject({
     tiers: z.array(z.strictObject({ name: Word, labels: Labels, channel: z.enum(['automated', 'relationship-manager', 'specialist-partner']) })).min(1).max(50),
     bases: z.array(z.strictObject({ name: Word, labels: Labels })).min(1).max(50),
+    /** Net spend from which a tier is granted, or proposed to a person, by itself. */
+    onSpend: z.array(z.strictObject({ tier: Word, threshold: Money, mode: z.enum(['grant', 'propose']) })).max(50).default([]),
   })
   .refine((policy) => unique(policy.tiers.map((tier) => tier.name)), { path: ['tiers'], message: 'each tier has a name of its own' })
   .refine((policy) => unique(policy.bases.map((basis) => basis.name)), { path: ['bases'], message: 'each basis has a name of its own' })
+  .refine((policy) => policy.onSpend.every((rule) => policy.tiers.some((tier) => tier.name === rule.tier)), { path: ['onSpend'], message: 'names tiers listed' })
 
 export const Ownership = z.strictObject({
   /** How long ago a change of ownership entered today may have taken effect. */
@@ -48,19 +54,32 @@ export const Visibility = z.strictObject({
   identifierLookupsPerMinute: z.int().min(1).max(10_000),
 })
 
-/** Classes of complaint, and for each level who is responsible, how far their authority goes, and the days for each step. */
+/** Days from lodging to when a step should be done, and to when it must be. */
+const StepTimes = z.strictObject({ targetDays: z.number().positive().max(3650), deadlineDays: z.number().positive().max(3650) })
+  .refine((times) => times.targetDays <= times.deadlineDays, { path: ['targetDays'], message: 'must not be after the deadline' })
+
+/**
+ * Classes and severities of complaint; for each level who is responsible, how far their authority goes, who handles
+ * what is escalated to it, and the time for each step.
+ */
 export const Complaints = z
   .strictObject({
     classes: z.array(z.strictObject({ name: Word, labels: Labels })).min(1).max(200),
+    severities: z.array(z.strictObject({ name: Word, labels: Labels, startsAtLevel: z.int().min(1).max(20) })).min(1).max(20),
     levels: z.array(z.strictObject({
       level: z.int().min(1).max(20),
       role: z.enum(['clerk', 'manager']),
+      /** Who takes over what is escalated to this level; null: whoever of its role takes it up. */
+      handlerId: z.string().nullable(),
+      /** Up to this sum a handler of this level may settle alone, unless a limit of their own is set. */
       authorityLimit: Money,
-      days: z.strictObject({ accept: z.number().positive(), reply: z.number().positive(), act: z.number().positive(), 'follow-up': z.number().positive(), improve: z.number().positive() }),
+      steps: z.strictObject({ reply: StepTimes, act: StepTimes, 'follow-up': StepTimes, improve: StepTimes }),
     })).min(1).max(20),
   })
   .refine((policy) => unique(policy.classes.map((one) => one.name)), { path: ['classes'], message: 'each class has a name of its own' })
+  .refine((policy) => unique(policy.severities.map((one) => one.name)), { path: ['severities'], message: 'each severity has a name of its own' })
   .refine((policy) => policy.levels.every((level, index) => level.level === index + 1), { path: ['levels'], message: 'levels count 1, 2, 3 …' })
+  .refine((policy) => policy.severities.every((severity) => severity.startsAtLevel <= policy.levels.length), { path: ['severities'], message: 'start at a level there is' })
 
 /** Adding a policy kind is one line here and its default in defaults.ts. */
 export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints }

@@ -26,7 +26,9 @@ export const policy: Decider<Policy, PolicyEvent> = {
 }
 
 // Commands. A policy says nothing about a customer, so its reason is not sealed.
-const Value = z.record(z.string(), z.json())
+// Named: a schema that holds itself can be told in OpenAPI only by reference.
+const Json: z.ZodType<z.infer<ReturnType<typeof z.json>>> = z.lazy(() => z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(Json), z.record(z.string(), Json)])).meta({ id: 'Json', description: 'Any JSON value' })
+const Value = z.record(z.string(), Json)
 export const DefinePolicy = z.strictObject({ policy: z.enum(policyKindNames), value: Value })
 export const RevisePolicy = z.strictObject({ policy: z.enum(policyKindNames), value: Value, reason: Reason })
 

@@ -109,11 +109,11 @@ export const findCustomers = async (
   const where: RawBuilder<unknown>[] = []
   if (filters.identity !== undefined) where.push(sql`c.customer_id in (select customer_id from ${table(schema, 'identifier')} where identity = ${filters.identity})`)
   else where.push(seesInFull(schema, viewer))
-  if (filters.q !== undefined) where.push(sql`c.search like ${likePattern(searchTerm(filters.q))}`)
+  // A search or filter on what is masked would tell it.
+  if (filters.q !== undefined) where.push(sql`c.search like ${likePattern(searchTerm(filters.q))} and ${seesInFull(schema, viewer)}`)
   if (filters.ownerId !== undefined) where.push(filters.ownerId === '' ? sql`c.owner_id is null` : sql`c.owner_id = ${filters.ownerId}`)
   if (filters.departmentId !== undefined) where.push(sql`e.department_id = ${filters.departmentId}`)
   if (filters.category !== undefined) where.push(sql`c.category = ${filters.category}`)
-  // A filter on what is masked would tell it.
   if (filters.stage !== undefined) where.push(sql`c.stage = ${filters.stage} and ${seesInFull(schema, viewer)}`)
   if (filters.tier !== undefined) where.push(sql`c.tier = ${filters.tier} and ${seesInFull(schema, viewer)}`)
   if (page.before !== undefined) where.push(sql`c.ordinal < ${page.before}`)

@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { channels } from '../complaint/complaint.ts'
+import type { Customer } from '../customer/customer.ts'
+import { subject } from '../customer/events.ts'
+import { eventParser, noChange, personal, Personal, type Context, type Decider, type Decision, type EventOf } from '../decider.ts'
+import { reject } from '../rejection.ts'
+import { Id, InstantInput } from '../values.ts'
+
+/** Contacts with one customer 互动: one stream for each customer, beside the customer's own. */
+export const streamName = (customerId: string): string => `engagement-${customerId}`
+
+const FreeText = Personal(z.string()).nullable()
+
+// Events. These names and shapes are the storage format: add, never change. The event's effective time is the interaction's.
+export const events = {
+  InteractionRecorded: z.object({
+    interactionId: z.string(), at: z.string(), channel: z.enum(channels), direction: z.enum(['inbound', 'outbound']), purpose: z.string(), contactId: z.string().nullable(),
+    outcome: FreeText, nextStep: FreeText, employeeId: z.string().nullable(),
+  }),
+}
+export type EngagementEvent = EventOf<typeof events>
+
+// State: only what decisions need.
+export type Engagement = { interactions: ReadonlySet<string> }
+
+export const engagement: Decider<Engagement, EngagementEvent> = {
+  kind: 'engagement',
+  events,
+  parse: eventParser(events),
+  initialState: { interactions: new Set() },
+  evolve: (state, event) => ({ interactions: new Set(state.interactions).add(event.data.interactionId) }),
+}
+
+// Commands.
+const Text = z.string().trim().min(1).max(10_000)
+export const RecordInteraction = z.strictObject({
+  customerId: Id,
+  interactionId: Id.optional().describe('The sender’s own id: the same one is recorded once'),
+  at: InstantInput.optional().describe('When it was; now unless told'),
+  channel: z.enum(channels),
+  direction: z.enum(['inbound', 'outbound']).describe('inbound: the customer came to us'),
+  purpose: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'a lower-case word, with hyphens'),
+  contactId: Id.optional(),
+  outcome: Text.optional(),
+  nextStep: Text.optional(),
+})
+
+// Decisions. Late and out-of-order entry is normal: only the future is refused.
+export const recordInteraction = (state: Engagement, command: z.infer<typeof RecordInteraction>, context: Context, customer: Customer | null): Decision<EngagementEvent> => {
+  if (customer?.status !== 'entered') return reject('customer-not-found', 'No customer has this id.')
+  const interactionId = command.interactionId ?? context.newId('interaction')
+  if (state.interactions.has(interactionId)) return noChange
+  const { channel, direction, purpose, contactId } = command
+  const at = command.at ?? context.now
+  if (at > context.now) return reject('invalid-effective-time', 'It lies in the future.', { errors: [{ path: 'at', message: 'must not be in the future' }] })
+  if (contactId !== undefined && !customer.contacts.has(contactId)) return reject('unknown-reference', 'The contact does not exist.', { errors: [{ path: 'contactId', message: 'is not a contact of this customer' }] })
+  const free = (text: string | undefined) => (text === undefined ? null : personal(subject(command.customerId), text))
+  return {
+    events: [{ type: 'InteractionRecorded', data: { interactionId, at, channel, direction, purpose, contactId: contactId ?? null, outcome: free(command.outcome), nextStep: free(command.nextStep), employeeId: context.caller.employeeId } }],
+    ...(command.at === undefined ? {} : { effectiveAt: at }),
+  }
+}

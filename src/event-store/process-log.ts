@@ -1,0 +1,43 @@
+import type { Pool } from 'pg'
+import { z } from 'zod'
+import type { Position } from './port.ts'
+
+/** A command a process could not get accepted: kept, tried again ever more slowly, and shown to the operator. */
+export type Parked = { process: string; key: string; command: string; body: Record<string, unknown>; problem: string; detail: string; since: string; tries: number; nextAt: string }
+
+/** Where each process stands, and what it has parked; in Postgres whichever store holds the log. */
+export type ProcessLog = {
+  position: (process: string) => Promise<Position>
+  advance: (process: string, to: Position) => Promise<void>
+  park: (entry: Omit<Parked, 'since' | 'tries'>, at: string) => Promise<void>
+  settle: (process: string, key: string) => Promise<void>
+  parked: (process?: string) => Promise<Parked[]>
+}
+
+const Body = z.record(z.string(), z.unknown())
+
+type Row = { process: string; key: string; command: string; body: unknown; problem: string; detail: string; since: Date; tries: number; next_at: Date }
+
+export const makeProcessLog = (pool: Pool): ProcessLog => ({
+  position: async (process) => {
+    const { rows } = await pool.query<{ position: string }>('select position from kehu.process where process = $1', [process])
+    return BigInt(rows[0]?.position ?? 0)
+  },
+  advance: async (process, to) => {
+    await pool.query('insert into kehu.process (process, position) values ($1, $2) on conflict (process) do update set position = excluded.position', [process, to])
+  },
+  park: async ({ process, key, command, body, problem, detail, nextAt }, at) => {
+    await pool.query(
+      `insert into kehu.parked (process, key, command, problem, detail, since, tries, next_at, body) values ($1, $2, $3, $4, $5, $6, 1, $7, $8)
+       on conflict (process, key) do update set problem = excluded.problem, detail = excluded.detail, tries = kehu.parked.tries + 1, next_at = excluded.next_at`,
+      [process, key, command, problem, detail, at, nextAt, JSON.stringify(body)],
+    )
+  },
+  settle: async (process, key) => {
+    await pool.query('delete from kehu.parked where process = $1 and key = $2', [process, key])
+  },
+  parked: async (process) => {
+    const { rows } = await pool.query<Row>('select process, key, command, body, problem, detail, since, tries, next_at from kehu.parked where $1::text is null or process = $1 order by process, since, key', [process ?? null])
+    return rows.map((row) => ({ process: row.process, key: row.key, command: row.command, body: Body.parse(row.body), problem: row.problem, detail: row.detail, since: row.since.toISOString(), tries: row.tries, nextAt: row.next_at.toISOString() }))
+  },
+})

@@ -1,0 +1,183 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts'
+
+/** A service process. Each life has a name of its own, by which Postgres knows its connections. */
+export type Service = { name: string; url: string; life: string; state: 'starting' | 'up' | 'dead'; dead: Promise<void> }
+
+/**
+ * The whole service as an operator would run it: processes of `kehu serve` on one Postgres, each of which can be
+ * killed at any time. Who dies without having been killed is a fault.
+ */
+export type Cluster = {
+  dataDir: string
+  services: readonly Service[]
+  faults: string[]
+  databaseUrl: () => string
+  token: () => Promise<string>
+  start: (service: Service) => Promise<void>
+  /** kill -9, and the end of what its connections had begun. */
+  kill: (services: readonly Service[]) => Promise<void>
+  /** kill -9 of all its processes; then it is started again. */
+  killPostgres: () => Promise<void>
+  /** Both at once, as when the power fails; Postgres is started again. */
+  killEverything: () => Promise<void>
+  /** Ends the services as Ctrl-C does. */
+  stop: () => Promise<void>
+  close: () => Promise<void>
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+export const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address ? address.port : freePort()
+}
+
+/** The processes whose parent this is. */
+const childrenOf = async (parent: number): Promise<number[]> => {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
+  return stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number)).flatMap(([pid, ppid]) => (pid !== undefined && ppid === parent ? [pid] : []))
+}
+
+const killNow = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has gone by itself.
+  }
+}
+
+const repository = new URL('../..', import.meta.url).pathname
+
+export const makeCluster = async (options: { services: number; reservationWaitMs: number }): Promise<Cluster> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'kehu-torture-'))
+  let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir })
+  const { port, url: databaseUrl } = postgres
+  const faults: string[] = []
+  const children = new Map<Service, ChildProcess>()
+  const expectedDeaths = new Set<ChildProcess>()
+  let lives = 0
+
+  const services: Service[] = []
+  for (let n = 0; n < options.services; n += 1) {
+    const name = String.fromCharCode(97 + n)
+    services.push({ name, url: `http://127.0.0.1:${await freePort()}`, life: '', state: 'dead', dead: Promise.resolve() })
+  }
+
+  const start = async (service: Service): Promise<void> => {
+    lives += 1
+    const life = `${service.name}${lives}`
+    const log = await open(join(dataDir, `${life}.log`), 'a')
+    const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KEHU_') && name !== 'DATABASE_URL'))
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/kehu.ts', 'serve'], {
+      cwd: repository,
+      stdio: ['ignore', log.fd, log.fd],
+      env: {
+        ...own, HOST: '127.0.0.1', PORT: new URL(service.url).port, KEHU_DATA_DIR: dataDir, DATABASE_URL: `${databaseUrl}?application_name=${life}`,
+        KEHU_RESERVATION_WAIT_MS: String(options.reservationWaitMs), LOG_LEVEL: 'warn', KEHU_ANALYST_ROLE: 'kehu_analyst',
+      },
+    })
+    await log.close()
+    const exited = once(child, 'exit')
+    children.set(service, child)
+    Object.assign(service, { life, state: 'starting', dead: exited.then(() => undefined) })
+    void exited.then(async ([code, signal]) => {
+      if (service.life === life) service.state = 'dead'
+      if (expectedDeaths.has(child)) return
+      const said = await readFile(join(dataDir, `${life}.log`), 'utf8').catch(() => '')
+      faults.push(`service ${life} ended by itself (${String(code ?? signal)}): ${said.split('\n').slice(-12).join(' | ')}`)
+    })
+    for (let waited = 0; service.life === life && service.state === 'starting'; waited += 20) {
+      const ready = await fetch(`${service.url}/health/ready`, { signal: AbortSignal.timeout(2000) }).then((response) => response.ok, () => false)
+      if (service.life !== life || service.state !== 'starting') return
+      if (ready) service.state = 'up'
+      else if (waited > 60_000) throw new Error(`service ${life} does not become ready`)
+      else await pause(20)
+    }
+  }
+
+  /** What a dead process had sent, Postgres finishes: wait until none of its connections is left. */
+  const connectionsGone = async (gone: readonly string[]): Promise<void> => {
+    const client = new pg.Client({ connectionString: databaseUrl, application_name: 'torture' })
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      for (;;) {
+        const { rows } = await client.query('select from pg_stat_activity where application_name = any($1)', [gone])
+        if (rows.length === 0) return
+        await pause(5)
+      }
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+
+  const killProcesses = (killed: readonly Service[]): void => {
+    for (const service of killed) {
+      const child = children.get(service)
+      if (!child?.pid || service.state === 'dead') continue
+      expectedDeaths.add(child)
+      service.state = 'dead'
+      killNow(child.pid)
+    }
+  }
+
+  const killPostgres = async (andAlso: () => void): Promise<void> => {
+    const pids = [postgres.pid, ...(await childrenOf(postgres.pid))]
+    andAlso()
+    pids.forEach(killNow)
+    await postgres.exited
+    postgres = await startEmbeddedPostgres({ dataDir, port })
+  }
+
+  const stop = async (): Promise<void> => {
+    await Promise.all(services.map(async (service) => {
+      const child = children.get(service)
+      if (!child || child.exitCode !== null || child.signalCode !== null) return
+      expectedDeaths.add(child)
+      const exited = once(child, 'exit')
+      child.kill('SIGINT')
+      const [code] = await exited
+      if (code !== 0) faults.push(`service ${service.life} ended with ${String(code)} when it was asked to stop`)
+    }))
+  }
+
+  return {
+    dataDir,
+    services,
+    faults,
+    databaseUrl: () => databaseUrl,
+    token: async () => (await readFile(join(dataDir, 'tokens', 'system'), 'utf8')).trim(),
+    start,
+    kill: async (killed) => {
+      const lost = killed.map((service) => service.life)
+      killProcesses(killed)
+      await Promise.all(killed.map((service) => service.dead))
+      await connectionsGone(lost)
+    },
+    killPostgres: () => killPostgres(() => undefined),
+    killEverything: async () => {
+      const alive = services.filter((service) => service.state !== 'dead')
+      await killPostgres(() => killProcesses(alive))
+      await Promise.all(alive.map((service) => service.dead))
+    },
+    stop,
+    close: async () => {
+      killProcesses(services)
+      await Promise.all(services.map((service) => service.dead))
+      await postgres.stop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,163 @@
+import pg from 'pg'
+import type { Cluster, Service } from './cluster.ts'
+import type { Flight, Load } from './load.ts'
+import type { Random } from './random.ts'
+
+/** Two appends that follow each other in the protocol: a writer may be killed between them. */
+export const pairs = [
+  'start → IdentityReserved 1',
+  'IdentityReserved 1 → IdentityReserved 2',
+  'IdentityReserved → customer event',
+  'IdentifierReleased → IdentityReleased',
+  'EntryAbandoned on rival → IdentityReserved',
+  'EntryAbandoned on itself → IdentityReleased',
+] as const
+/** Not of the list, and worth knowing. */
+const others = ['IdentityReserved → EntryAbandoned on itself', 'customer event → answer'] as const
+export type Between = (typeof pairs)[number] | (typeof others)[number]
+
+export type Seen = { position: bigint; stream: string; type: string; commandId: string; epoch: number | null }
+
+/** Between which appends a killed attempt stood, by what the log holds of it; undefined when that cannot be told. */
+export const between = ({ command, since, first }: Flight, events: readonly Seen[]): Between | undefined => {
+  if (since === undefined) return undefined
+  const last = events.filter((event) => event.position > since).at(-1)
+  if (!last) return first && command.gains.length > 0 ? 'start → IdentityReserved 1' : undefined
+  switch (last.type) {
+    case 'IdentityReserved': {
+      // Those of an earlier attempt count, as long as their epoch does.
+      const reserved = new Set(events.filter((event) => event.type === 'IdentityReserved' && event.epoch === last.epoch).map((event) => event.stream))
+      if (reserved.size === command.gains.length) return 'IdentityReserved → customer event'
+      return command.givesUp ? 'IdentityReserved → EntryAbandoned on itself' : 'IdentityReserved 1 → IdentityReserved 2'
+    }
+    case 'EntryAbandoned':
+      return last.stream === `customer-${command.customerId}` ? 'EntryAbandoned on itself → IdentityReleased' : 'EntryAbandoned on rival → IdentityReserved'
+    case 'IdentifierReleased':
+      return 'IdentifierReleased → IdentityReleased'
+    case 'IdentityReleased':
+      return undefined
+    default:
+      return 'customer event → answer'
+  }
+}
+
+type Row = { position: string; stream: string; type: string; command_id: string; epoch: number | null }
+
+/** What the log holds of these commands, and where it ends. */
+export const lookAt = async (databaseUrl: string, flights: readonly Flight[]): Promise<{ end: bigint; seen: Map<string, Seen[]> }> => {
+  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'torture' })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    const { rows: [head] } = await client.query<{ position: string }>('select position from kehu.event order by position desc limit 1')
+    const from = flights.reduce<bigint | undefined>((least, flight) => (least === undefined || flight.from < least ? flight.from : least), undefined) ?? 0n
+    const { rows } = await client.query<Row>(
+      `select position, stream, type, metadata::jsonb->>'commandId' as command_id, (data::jsonb->>'epoch')::integer as epoch from kehu.event
+       where position > $1 and metadata::jsonb->>'commandId' = any($2) order by position`, [String(from), flights.map((flight) => flight.command.commandId)])
+    const events = rows.map((row) => ({ position: BigInt(row.position), stream: row.stream, type: row.type, commandId: row.command_id, epoch: row.epoch }))
+    return { end: BigInt(head?.position ?? 0), seen: Map.groupBy(events, (event) => event.commandId) }
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+export type Tally = { counts: Map<Between, number>; services: number; postgres: number; everything: number; inFlight: number }
+export const newTally = (): Tally => ({ counts: new Map([...pairs, ...others].map((pair) => [pair, 0])), services: 0, postgres: 0, everything: 0, inFlight: 0 })
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** What a kill left behind: reservations without their customer. */
+type Orphan = { flight: Flight; number: number }
+
+export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; reservationWaitMs: number }) => {
+  const { cluster, load, random, tally, reservationWaitMs } = world
+  const reviving = new Set<Promise<void>>()
+
+  const revive = (service: Service) => {
+    const life = (async () => {
+      await pause(random.between(0, 200))
+      await cluster.start(service)
+    })()
+    reviving.add(life)
+    void life.finally(() => reviving.delete(life))
+  }
+
+  /** Kills, looks where each command in flight stood, and lets the writers go on. */
+  const killAndLook = async (killed: readonly Service[], kill: () => Promise<void>): Promise<Orphan[]> => {
+    const lives = killed.map((service) => service.life)
+    const release = load.hold(lives)
+    const flights = load.inFlight(lives)
+    await kill()
+    // Whose answer was under way already, is not in flight any more.
+    const cut = flights.filter((flight) => !load.answered.has(flight.command.key))
+    const { end, seen } = await lookAt(cluster.databaseUrl(), cut)
+    const orphans: Orphan[] = []
+    tally.inFlight += cut.length
+    for (const flight of cut) {
+      const events = seen.get(flight.command.commandId) ?? []
+      const where = between(flight, events)
+      if (where) tally.counts.set(where, (tally.counts.get(where) ?? 0) + 1)
+      if (events.some((event) => event.stream === `customer-${flight.command.customerId}`)) continue
+      for (const { identity, number } of flight.command.gains) if (events.some((event) => event.stream === `identity-${identity}`)) orphans.push({ flight, number })
+    }
+    // Most of those that had reserved something come back late: by then a rival may have fenced them.
+    release(end, new Set(orphans.filter(() => random.chance(0.7)).map((orphan) => orphan.flight.command.key)))
+    return orphans
+  }
+
+  const killServices = async (killed: readonly Service[]): Promise<Orphan[]> => {
+    const orphans = await killAndLook(killed, () => cluster.kill(killed))
+    tally.services += killed.length
+    killed.forEach(revive)
+    return orphans
+  }
+
+  const up = () => cluster.services.filter((service) => service.state === 'up')
+
+  /** Rivals for what the dead had reserved come to another service, one after the other; that one dies while they fence. */
+  const killAmongRivals = async (orphans: readonly Orphan[]): Promise<void> => {
+    const service = random.anyOf(up())
+    if (!service || orphans.length === 0) return
+    for (const { number } of orphans.slice(0, 16)) {
+      void pause(random.between(0, 60)).then(() => load.rival(number, service))
+    }
+    await pause(reservationWaitMs + random.between(5, 75))
+    if (service.state === 'up') await killServices([service])
+  }
+
+  const once = async (): Promise<void> => {
+    await pause(random.between(100, 500))
+    const service = random.anyOf(up())
+    if (!service) return
+    const dice = random.next()
+    if (dice < 0.72) {
+      const orphans = await killServices([service])
+      if (random.chance(0.8)) await killAmongRivals(orphans)
+    } else if (dice < 0.86) {
+      tally.postgres += 1
+      await cluster.killPostgres()
+      // What stood still meanwhile looks abandoned now: fences, and another kill among them.
+      await pause(random.between(0, 250))
+      const next = random.anyOf(up())
+      if (next && random.chance(0.6)) await killServices([next])
+    } else {
+      tally.everything += 1
+      const killed = cluster.services.filter((one) => one.state !== 'dead')
+      await killAndLook(killed, cluster.killEverything)
+      killed.forEach(revive)
+    }
+  }
+
+  return {
+    /** Kills, again and again, until the time is over; then everything is up again. */
+    until: async (end: number): Promise<void> => {
+      while (performance.now() < end) await once()
+      await Promise.all(reviving)
+    },
+    /** One last kill, for good: what it cut off is not sent again by itself. */
+    killServices,
+    everythingUp: async () => {
+      await Promise.all(reviving)
+    },
+  }
+}
