@@ -4,6 +4,7 @@ import type { Answer } from './handle.ts'
 import { problem, type Problem } from './problem.ts'
 import { commandNamed, toFieldProblems } from './registry.ts'
 import type { Runtime } from './runtime.ts'
+import { checkText } from './text.ts'
 
 /** A line of a batch. Every line has a key, so that sending the file again repeats nothing. */
 export const BatchLine = z.strictObject({
@@ -28,25 +29,43 @@ export type BatchOptions = {
 
 /**
  * Runs commands line by line: in order within a stream, concurrent across streams, answers in the order of the
- * lines. `undefined` stands for a line that is too long. Takes no more lines than it can hold answers for.
+ * lines, each as soon as it is there, whether or not another line comes. `undefined` stands for a line that is too
+ * long. Takes no more lines than it can hold answers for.
  */
 export async function* runBatch(lines: AsyncIterable<string | undefined>, options: BatchOptions): AsyncIterable<BatchAnswer> {
   const answers: Promise<BatchAnswer>[] = []
   const lastOfStream = new Map<string, Promise<unknown>>()
   const free = makeSlots(options.concurrency)
+  const reader = lines[Symbol.asyncIterator]()
+  let reading: Promise<IteratorResult<string | undefined>> | undefined
   let number = 0
-  for await (const line of lines) {
-    number += 1
-    if (line?.trim() === '') continue
-    const here = number
-    answers.push(runLine(line, here, options, lastOfStream, free).catch((error: unknown) => refusal(here, options.onError(error))))
-    // Bounded: a reader who does not take answers stops being read from.
-    if (answers.length >= options.concurrency * 4) {
-      const next = answers.shift()
-      if (next) yield await next
+  let ended = false
+  try {
+    while (!ended || answers.length > 0) {
+      const [first] = answers
+      // Bounded: a reader who does not take answers stops being read from.
+      const mayRead = !ended && answers.length < options.concurrency * 4
+      if (mayRead) reading ??= reader.next()
+      const line = mayRead && reading ? await Promise.race(first ? [reading, first.then(() => 'answered' as const)] : [reading]) : 'answered'
+      if (line === 'answered') {
+        answers.shift()
+        if (first) yield await first
+        continue
+      }
+      reading = undefined
+      if (line.done) {
+        ended = true
+        continue
+      }
+      number += 1
+      if (line.value?.trim() === '') continue
+      const here = number
+      answers.push(runLine(line.value, here, options, lastOfStream, free).catch((error: unknown) => refusal(here, options.onError(error))))
     }
+  } finally {
+    // Not waited for: it would wait for the line that is being read.
+    if (!ended) Promise.resolve(reader.return?.()).catch(() => undefined)
   }
-  for (const answer of answers) yield await answer
 }
 
 const refusal = (line: number, given: Problem, key: string | null = null): BatchAnswer => ({ line, key, status: given.status, answer: given })
@@ -75,7 +94,9 @@ const runLine = async (line: string | undefined, number: number, options: BatchO
       release()
     }
   }
-  const stream = command.streamOf(body)
+  // A body that is no text, or nested too deep to be looked into, is refused when it is run.
+  const text = checkText(body)
+  const stream = text.ok ? command.streamOf(text.value) : undefined
   const answered = stream === undefined ? run() : inOrder(lastOfStream, stream, run)
   const { status, body: answer } = await answered
   return { line: number, key, status, answer }

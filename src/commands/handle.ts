@@ -25,6 +25,8 @@ export type Envelope = {
   ifMatch?: number | undefined
   traceparent?: string | undefined
   causationId?: string | undefined
+  /** What began it all, where a process sends this; the command itself otherwise. */
+  correlationId?: string | undefined
   dryRun?: boolean | undefined
 }
 
@@ -59,7 +61,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     commandHash,
     actor: caller.actor,
     ...(caller.onBehalfOf === null ? {} : { onBehalfOf: caller.onBehalfOf }),
-    $correlationId: commandId,
+    $correlationId: envelope.correlationId ?? commandId,
     $causationId: envelope.causationId ?? commandId,
     ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent }),
   }
@@ -170,7 +172,11 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (attempt) await giveUp(attempt, reliedOn)
       return answer(problem('command-too-large', result.message))
     }
-    if (result.outcome === 'answered') return again(result.receipt)
+    if (result.outcome === 'answered') {
+      // Another attempt was first: what this one reserved stays only where that one wrote the customer.
+      if (attempt) await giveUp(attempt, reliedOn)
+      return again(result.receipt)
+    }
     if (result.outcome === 'conflict') {
       if (round === MOST_ATTEMPTS - 1 && attempt) await giveUp(attempt, reliedOn)
       continue

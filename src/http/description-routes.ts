@@ -5,6 +5,7 @@ import { problem, problems } from '../commands/problem.ts'
 import { eventSchemas } from '../domain/events.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
 import { sendProblem } from './errors.ts'
+import { problemResponses } from './schemas.ts'
 
 const tags = ['description']
 
@@ -21,7 +22,7 @@ export const descriptionRoutes = async (app: FastifyInstance): Promise<void> => 
   }))
 
   typed.get('/docs/problems/:name', {
-    schema: { tags, operationId: 'explain-problem', security: [], summary: 'What a problem means and what to do', params: z.object({ name: z.string().max(64) }), response: { 200: z.object({ type: z.string(), status: z.number().int(), title: z.string(), retryable: z.boolean().describe('The same request may succeed later'), final: z.boolean().describe('It is the answer to its idempotency key from then on'), advice: z.string() }), 404: { description: 'Problem', content: { 'application/problem+json': { schema: z.looseObject({}) } } } } },
+    schema: { tags, operationId: 'explain-problem', security: [], summary: 'What a problem means and what to do', params: z.object({ name: z.string().max(64) }), response: { 200: z.object({ type: z.string(), status: z.number().int(), title: z.string(), retryable: z.boolean().describe('The same request may succeed later'), final: z.boolean().describe('It is the answer to its idempotency key from then on'), advice: z.string() }), ...problemResponses(400, 404) } },
   }, async (request, reply) => {
     const found = problems.get(request.params.name)
     if (!found) return sendProblem(reply, problem('not-found', 'There is no such problem.'))

@@ -30,7 +30,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   const app = Fastify({
     loggerInstance: services.logger.child({}, { serializers: { err: safe } }),
     bodyLimit: BODY_LIMIT,
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
     clientErrorHandler: answerUnreadable,
     return503OnClosing: false,
     // Fastify's own request lines hold whole URLs, and query strings hold phone numbers.
@@ -106,7 +106,8 @@ const collectMethods = (app: FastifyInstance): ((url: string) => string[]) => {
   const routes: { method: string; pattern: RegExp }[] = []
   app.addHook('onRoute', ({ method, url }) => {
     if (url.includes('*')) return
-    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[^/]+/g, '[^/]+')}$`)
+    // A command's id is a UUID: what is not one, under /commands, is the name of a command.
+    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(':commandId', '[0-9a-f-]{36}').replace(/:[^/]+/g, '[^/]+')}$`)
     for (const one of [method].flat()) routes.push({ method: one, pattern })
   })
   return (url) => {

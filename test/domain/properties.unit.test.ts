@@ -142,7 +142,7 @@ const customerStep: fc.Arbitrary<CustomerStep> = fc.oneof(
   { arbitrary: of(ownership.ReleaseOwnership, ownership.release, fc.record({ reason: fc.constant(person.said), effectiveAt })), weight: 3 },
   of(ownership.ShareCustomer, ownership.share, fc.tuple(recipient, fc.constantFrom('read', 'work')).map(([whom, access]) => ({ ...whom, access }))),
   { arbitrary: of(ownership.RevokeShare, ownership.revokeShare, recipient), weight: 2 },
-  { arbitrary: of(lifecycle.ChangeStage, lifecycle.changeStage, fc.record({ to: fc.constantFrom('target', 'prospect', 'active', 'dormant', 'lost', 'growth'), reason })), weight: 3 },
+  { arbitrary: of(lifecycle.ChangeStage, lifecycle.changeStage, fc.record({ to: fc.constantFrom('target', 'target', 'prospect', 'prospect', 'active', 'dormant', 'lost', 'growth'), reason })), weight: 3 },
   { arbitrary: of(lifecycle.UpgradeTier, lifecycle.upgradeTier, fc.record({ to: tier, basis, evidence })), weight: 2 },
   { arbitrary: of(lifecycle.DowngradeTier, lifecycle.downgradeTier, fc.record({ to: tier, basis, evidence })), weight: 2 },
   // A rival voids what this customer had reserved.

@@ -124,7 +124,7 @@ describe('ownership and lifecycle, over HTTP', () => {
       ['tier', 'standard', 'premier', 'up', 'spend', 1], ['tier', 'premier', 'standard', 'down', 'correction', 1],
     ])
     const figures = await service.as('analyst').get(`/analytics/lifecycle/transitions?after=${last.position}&from=${daysAgo(1)}`)
-    expect(figures.json).toMatchObject({ stages: expect.arrayContaining([{ from: 'lost', to: 'active', customers: 1, transitions: 1 }]), tiers: expect.arrayContaining([{ from: 'standard', to: 'premier', customers: 1, transitions: 1 }]) })
+    expect(figures.json).toMatchObject({ stages: expect.arrayContaining([{ from: 'lost', to: 'active', move: 'won-back', backward: false, customers: 1, transitions: 1 }]), tiers: expect.arrayContaining([{ from: 'standard', to: 'premier', move: 'up', backward: false, customers: 1, transitions: 1 }]) })
     expect((await service.as('analyst').get(`/analytics/lifecycle/standing?after=${last.position}`)).json).toMatchObject({ items: expect.arrayContaining([{ category: 'individual-retail', stage: 'active', tier: 'standard', customers: 1 }]) })
   })
 

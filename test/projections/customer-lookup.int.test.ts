@@ -132,7 +132,7 @@ describe('the tables of the read models', () => {
     expect((await customerTransitions(db, 'lifecycle_v1', shop)).map(({ axis, from, to, kind }) => `${axis} ${from ?? '-'} ${to} ${kind}`)).toEqual([
       'stage - target entry', 'tier - standard entry', 'stage target prospect progress', 'stage prospect lost setback', 'stage lost prospect won-back', 'tier standard premier up', 'tier premier preferred down',
     ])
-    expect((await transitionMatrix(db, 'lifecycle_v1', 'stage', {})).filter((cell) => cell.to === 'prospect')).toEqual([{ from: 'lost', to: 'prospect', customers: 1, transitions: 1 }, { from: 'target', to: 'prospect', customers: 1, transitions: 1 }])
+    expect((await transitionMatrix(db, 'lifecycle_v1', 'stage', { from: null, to: null })).filter((cell) => cell.to === 'prospect')).toEqual([{ from: 'lost', to: 'prospect', move: 'won-back', backward: false, customers: 1, transitions: 1 }, { from: 'target', to: 'prospect', move: 'progress', backward: false, customers: 1, transitions: 1 }])
     expect(await standing(db, 'lifecycle_v1')).toContainEqual({ category: 'partner', stage: 'prospect', tier: 'preferred', customers: 1 })
   })
 })

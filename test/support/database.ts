@@ -20,6 +20,7 @@ export const makeDatabase = async (): Promise<TestDatabase> => {
   const pool = new pg.Pool({ connectionString: url, max: 10 })
   // A test may cut connections: an idle one that dies is not an error of its own.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 2 }) }) })
   await migrate(db).finally(() => db.destroy())
   return {

@@ -168,13 +168,18 @@ export const startService = async (env: Record<string, string> = {}): Promise<Te
 
 export type ServiceProcess = { url: string; child: ChildProcess; output: () => string; stop: () => Promise<number | null> }
 
+// A test that fails half-way leaves no service behind.
+const children = new Set<ChildProcess>()
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
+
 /** The service as operators run it: a process of its own. Several may share one place. */
 export const startProcess = async (place: Pick<Place, 'environment'>, env: Record<string, string> = {}): Promise<ServiceProcess> => {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/kehu.ts', 'serve'], { env: { ...process.env, ...place.environment, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  children.add(child)
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  const exited = once(child, 'exit')
+  const exited = once(child, 'exit').finally(() => children.delete(child))
   let url = ''
   await until(async () => {
     if (child.exitCode !== null) throw new Error(`the service did not start: ${output}`)

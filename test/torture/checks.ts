@@ -5,12 +5,15 @@ import type { Core } from '../../src/main.ts'
 import { projections } from '../../src/projections/all.ts'
 import { readCheckpoint } from '../../src/projections/checkpoint.ts'
 import { compareWithReplay } from '../../src/projections/rebuild.ts'
-import type { Service } from './cluster.ts'
-import { post, type Answered } from './load.ts'
+import type { Cluster, Service } from './cluster.ts'
+import { appears, lookAt } from './kills.ts'
+import { post, type Answered, type Load } from './load.ts'
+import { stopAfterReserving } from './stopped.ts'
 
 const Identifiers = z.object({ identifiers: z.array(z.object({ identity: z.string() })) })
 const Identity = z.object({ identity: z.string() })
-const Reserved = z.object({ customerId: z.string(), epoch: z.number() })
+const Reserved = z.object({ customerId: z.string() })
+const Abandoned = z.object({ by: z.string() })
 const Accepted = z.looseObject({ streamId: z.string(), revision: z.number(), position: z.string(), events: z.array(z.object({ id: z.string(), type: z.string(), revision: z.number() })) })
 
 type Effect = { id: string; stream: string; type: string; revision: number; position: bigint }
@@ -21,9 +24,8 @@ export type LogReport = {
   events: number
   /** What each command did to customers, but for fences. */
   effects: Map<string, Effect[]>
-  /** Identities reserved for a customer that does not hold them, and whether the reservation is still good. */
-  reservedOnly: { identity: string; valid: boolean }[]
-  holders: Map<string, string>
+  /** How often a writer fenced another. */
+  fences: number
 }
 
 export const readLog = async (store: EventStore): Promise<LogReport> => {
@@ -32,8 +34,8 @@ export const readLog = async (store: EventStore): Promise<LogReport> => {
   const ids = new Set<string>()
   const effects = new Map<string, Effect[]>()
   const holders = new Map<string, string>()
-  const reserved = new Map<string, { customerId: string; epoch: number }>()
-  const epochs = new Map<string, number>()
+  const reserved = new Map<string, string>()
+  let fences = 0
   let position = 0n
 
   const gain = (event: RecordedEvent, identity: string) => {
@@ -41,11 +43,9 @@ export const readLog = async (store: EventStore): Promise<LogReport> => {
     const holder = holders.get(identity)
     if (holder !== undefined && holder !== customerId) faults.push(`at position ${event.position} ${identity} comes to be held by ${customerId} and is held by ${holder}`)
     holders.set(identity, customerId)
-    const reservation = reserved.get(identity)
-    if (reservation?.customerId !== customerId) faults.push(`at position ${event.position} ${customerId} comes to hold ${identity} without a reservation`)
+    if (reserved.get(identity) !== customerId) faults.push(`at position ${event.position} ${customerId} comes to hold ${identity} without a reservation`)
   }
   const fold = (event: RecordedEvent) => {
-    const bump = () => epochs.set(event.stream, (epochs.get(event.stream) ?? 0) + 1)
     switch (event.type) {
       case 'CustomerCreated':
         for (const { identity } of Identifiers.parse(event.data).identifiers) gain(event, identity)
@@ -55,13 +55,12 @@ export const readLog = async (store: EventStore): Promise<LogReport> => {
         break
       case 'IdentifierReleased':
         holders.delete(Identity.parse(event.data).identity)
-        bump()
         break
       case 'EntryAbandoned':
-        bump()
+        if (event.stream !== `customer-${Abandoned.parse(event.data).by}`) fences += 1
         break
       case 'IdentityReserved':
-        reserved.set(event.stream.slice('identity-'.length), Reserved.parse(event.data))
+        reserved.set(event.stream.slice('identity-'.length), Reserved.parse(event.data).customerId)
         break
       case 'IdentityReleased':
         reserved.delete(event.stream.slice('identity-'.length))
@@ -88,9 +87,7 @@ export const readLog = async (store: EventStore): Promise<LogReport> => {
       }
     }
   }
-  const reservedOnly = [...reserved].flatMap(([identity, { customerId, epoch }]) =>
-    holders.get(identity) === customerId ? [] : [{ identity, valid: epoch === (epochs.get(`customer-${customerId}`) ?? 0) }])
-  return { faults, events: Number(position), effects, reservedOnly, holders }
+  return { faults, events: Number(position), effects, fences }
 }
 
 /** Every command did exactly what it was answered, once: its events are where it was told, and it has no others. */
@@ -122,6 +119,59 @@ export const sendAgain = async (answered: ReadonlyMap<string, Answered>, service
   })
   await Promise.all(workers)
   return faults
+}
+
+const inTurns = async <T, R>(items: readonly T[], most: number, work: (item: T) => Promise<R>): Promise<R[]> => {
+  const queue = items.values()
+  return (await Promise.all(Array.from({ length: most }, async () => {
+    const done: R[] = []
+    for (const item of queue) done.push(await work(item))
+    return done
+  }))).flat()
+}
+
+/**
+ * Writers that were killed, or simply stopped, after they had reserved; others want the same. Nobody waits longer than
+ * the wait (and what the machine needs); and who was cut off and comes back late does not become a second holder.
+ */
+export const checkReservations = async (world: { core: Core; cluster: Cluster; load: Load; token: string; withinMs: number }): Promise<{ faults: string[]; left: number; slowest: number }> => {
+  const { core: { runtime }, cluster, load, token, withinMs } = world
+  const [victim] = cluster.services
+  if (!victim) throw new Error('there is no service')
+  const faults: string[] = []
+  const from = await runtime.store.head()
+
+  const killedWriters = Array.from({ length: 30 }, (_, index) => load.newcomer(90_000_000 + index))
+  const sent = killedWriters.map((command) => post(victim, token, command).catch(() => undefined))
+  await appears(cluster.databaseUrl(), 'IdentityReserved', from, 5000)
+  await cluster.kill([victim])
+  await Promise.all(sent)
+
+  const stoppedWriters = Array.from({ length: 10 }, (_, index) => load.newcomer(91_000_000 + index))
+  for (const writer of stoppedWriters) {
+    const outcome = await stopAfterReserving(runtime, writer)
+    if (outcome !== 'reserved') faults.push(`a writer could not reserve: ${outcome}`)
+  }
+  const { seen } = await lookAt(cluster.databaseUrl(), [...killedWriters, ...stoppedWriters].map((command) => command.commandId), from)
+  const left = [...seen.values()].filter((events) => !events.some((event) => event.stream.startsWith('customer-'))).length
+
+  await cluster.start(victim)
+  const writers = [...killedWriters, ...stoppedWriters]
+  let slowest = 0
+  const newcomers = await inTurns(writers, 5, async (writer) => {
+    const number = writer.gains[0]?.number ?? 0
+    const asked = performance.now()
+    const { status } = await load.settle(load.newcomer(number))
+    const ms = performance.now() - asked
+    slowest = Math.max(slowest, ms)
+    if (ms > withinMs || (status !== 201 && status !== 409)) faults.push(`who wanted number ${number} was answered ${status} after ${Math.round(ms)} ms`)
+    return { writer, number, status }
+  })
+  for (const { writer, number, status } of newcomers) {
+    const late = await load.settle(writer)
+    if ((status === 201) === (late.status === 201)) faults.push(`number ${number}: the newcomer was answered ${status}, who had stopped ${late.status}`)
+  }
+  return { faults, left, slowest }
 }
 
 /** Every cell of every read model, against a replay from zero. */

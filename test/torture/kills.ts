@@ -1,7 +1,9 @@
 import pg from 'pg'
+import type { Runtime } from '../../src/commands/runtime.ts'
 import type { Cluster, Service } from './cluster.ts'
 import type { Flight, Load } from './load.ts'
 import type { Random } from './random.ts'
+import { stopAfterReserving } from './stopped.ts'
 
 /** Two appends that follow each other in the protocol: a writer may be killed between them. */
 export const pairs = [
@@ -41,36 +43,50 @@ export const between = ({ command, since, first }: Flight, events: readonly Seen
   }
 }
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
 type Row = { position: string; stream: string; type: string; command_id: string; epoch: number | null }
 
-/** What the log holds of these commands, and where it ends. */
-export const lookAt = async (databaseUrl: string, flights: readonly Flight[]): Promise<{ end: bigint; seen: Map<string, Seen[]> }> => {
+const connected = async <T>(databaseUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> => {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'torture' })
   client.on('error', () => undefined)
   await client.connect()
-  try {
+  return work(client).finally(() => client.end().catch(() => undefined))
+}
+
+/** What the log holds of these commands after a position, by command, and where it ends. */
+export const lookAt = async (databaseUrl: string, commandIds: readonly string[], from: bigint): Promise<{ end: bigint; seen: Map<string, Seen[]> }> =>
+  connected(databaseUrl, async (client) => {
     const { rows: [head] } = await client.query<{ position: string }>('select position from kehu.event order by position desc limit 1')
-    const from = flights.reduce<bigint | undefined>((least, flight) => (least === undefined || flight.from < least ? flight.from : least), undefined) ?? 0n
     const { rows } = await client.query<Row>(
       `select position, stream, type, metadata::jsonb->>'commandId' as command_id, (data::jsonb->>'epoch')::integer as epoch from kehu.event
-       where position > $1 and metadata::jsonb->>'commandId' = any($2) order by position`, [String(from), flights.map((flight) => flight.command.commandId)])
+       where position > $1 and metadata::jsonb->>'commandId' = any($2) order by position`, [String(from), commandIds])
     const events = rows.map((row) => ({ position: BigInt(row.position), stream: row.stream, type: row.type, commandId: row.command_id, epoch: row.epoch }))
     return { end: BigInt(head?.position ?? 0), seen: Map.groupBy(events, (event) => event.commandId) }
-  } finally {
-    await client.end().catch(() => undefined)
-  }
-}
+  })
+
+/** Resolves as soon as the log holds an event of this type after a position, or when the time is over. */
+export const appears = async (databaseUrl: string, type: string, after: bigint, withinMs: number): Promise<void> =>
+  connected(databaseUrl, async (client) => {
+    const end = performance.now() + withinMs
+    while (performance.now() < end) {
+      const { rows } = await client.query('select from kehu.event where position > $1 and type = $2 limit 1', [String(after), type])
+      if (rows.length > 0) return
+      await pause(2)
+    }
+  })
 
 export type Tally = { counts: Map<Between, number>; services: number; postgres: number; everything: number; inFlight: number }
 export const newTally = (): Tally => ({ counts: new Map([...pairs, ...others].map((pair) => [pair, 0])), services: 0, postgres: 0, everything: 0, inFlight: 0 })
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+/** How many come at once for what others had reserved. */
+const RIVALS = 16
 
 /** What a kill left behind: reservations without their customer. */
 type Orphan = { flight: Flight; number: number }
 
-export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; reservationWaitMs: number }) => {
-  const { cluster, load, random, tally, reservationWaitMs } = world
+export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; runtime: Runtime; reservationWaitMs: number }) => {
+  const { cluster, load, random, tally, runtime, reservationWaitMs } = world
   const reviving = new Set<Promise<void>>()
 
   const revive = (service: Service) => {
@@ -83,14 +99,15 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   }
 
   /** Kills, looks where each command in flight stood, and lets the writers go on. */
-  const killAndLook = async (killed: readonly Service[], kill: () => Promise<void>): Promise<Orphan[]> => {
+  const killAndLook = async (killed: readonly Service[], kill: () => Promise<void>): Promise<{ orphans: Orphan[]; end: bigint }> => {
     const lives = killed.map((service) => service.life)
     const release = load.hold(lives)
     const flights = load.inFlight(lives)
     await kill()
     // Whose answer was under way already, is not in flight any more.
     const cut = flights.filter((flight) => !load.answered.has(flight.command.key))
-    const { end, seen } = await lookAt(cluster.databaseUrl(), cut)
+    const from = cut.reduce<bigint | undefined>((least, flight) => (least === undefined || flight.from < least ? flight.from : least), undefined)
+    const { end, seen } = await lookAt(cluster.databaseUrl(), cut.map((flight) => flight.command.commandId), from ?? 0n)
     const orphans: Orphan[] = []
     tally.inFlight += cut.length
     for (const flight of cut) {
@@ -102,37 +119,51 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     }
     // Most of those that had reserved something come back late: by then a rival may have fenced them.
     release(end, new Set(orphans.filter(() => random.chance(0.7)).map((orphan) => orphan.flight.command.key)))
-    return orphans
+    return { orphans, end }
   }
 
-  const killServices = async (killed: readonly Service[]): Promise<Orphan[]> => {
-    const orphans = await killAndLook(killed, () => cluster.kill(killed))
+  const killServices = async (killed: readonly Service[]) => {
+    const left = await killAndLook(killed, () => cluster.kill(killed))
     tally.services += killed.length
     killed.forEach(revive)
-    return orphans
+    return left
   }
 
   const up = () => cluster.services.filter((service) => service.state === 'up')
 
-  /** Rivals for what the dead had reserved come to another service, one after the other; that one dies while they fence. */
-  const killAmongRivals = async (orphans: readonly Orphan[]): Promise<void> => {
+  /**
+   * Rivals for what the dead had reserved come to another service, one after the other; that one dies while they
+   * fence. Kills leave few reservations: writers that stop there of themselves add to them, and come back late.
+   */
+  const killAmongRivals = async ({ orphans, end }: { orphans: readonly Orphan[]; end: bigint }): Promise<void> => {
     const service = random.anyOf(up())
-    if (!service || orphans.length === 0) return
-    for (const { number } of orphans.slice(0, 16)) {
-      void pause(random.between(0, 60)).then(() => load.rival(number, service))
-    }
-    await pause(reservationWaitMs + random.between(5, 75))
+    if (!service) return
+    const stopped = Array.from({ length: RIVALS }, () => load.newcomer())
+    await Promise.all(stopped.map((command) => stopAfterReserving(runtime, command)))
+    const wanted = [...orphans.map((orphan) => orphan.number), ...stopped.flatMap((command) => command.gains.map((gain) => gain.number))]
+    for (const number of wanted.slice(0, RIVALS)) void pause(random.between(0, 60)).then(() => load.rival(number, service))
+    for (const command of stopped) load.late(command)
+    await appears(cluster.databaseUrl(), 'EntryAbandoned', end, reservationWaitMs + 1000)
+    await pause(random.between(0, 40))
     if (service.state === 'up') await killServices([service])
   }
 
+  /** Until there is something to interrupt: so many more commands were answered; on a slow machine, after a few seconds. */
+  const someWork = async (commands: number): Promise<void> => {
+    const from = load.answered.size
+    const end = performance.now() + 4000
+    while (load.answered.size < from + commands && performance.now() < end) await pause(5)
+    await pause(random.between(0, 30))
+  }
+
   const once = async (): Promise<void> => {
-    await pause(random.between(100, 500))
+    await someWork(random.between(30, 200))
     const service = random.anyOf(up())
     if (!service) return
     const dice = random.next()
     if (dice < 0.72) {
-      const orphans = await killServices([service])
-      if (random.chance(0.8)) await killAmongRivals(orphans)
+      const left = await killServices([service])
+      if (random.chance(0.8)) await killAmongRivals(left)
     } else if (dice < 0.86) {
       tally.postgres += 1
       await cluster.killPostgres()
@@ -152,11 +183,6 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     /** Kills, again and again, until the time is over; then everything is up again. */
     until: async (end: number): Promise<void> => {
       while (performance.now() < end) await once()
-      await Promise.all(reviving)
-    },
-    /** One last kill, for good: what it cut off is not sent again by itself. */
-    killServices,
-    everythingUp: async () => {
       await Promise.all(reviving)
     },
   }

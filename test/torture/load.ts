@@ -36,7 +36,9 @@ export type Load = {
   rival: (number: number, service: Service) => void
   /** Sends a command until it is answered for good. */
   settle: (command: Command, first?: Service) => Promise<Answered>
-  newcomer: (number: number) => Command
+  /** Sends a command that was begun elsewhere and stopped, after a while. */
+  late: (command: Command) => void
+  newcomer: (number?: number) => Command
   stop: () => Promise<void>
   retries: () => number
 }
@@ -206,7 +208,10 @@ export const startLoad = (options: { seed: number; writers: number; services: re
       extra.push(settle(create(own, [number]), service))
     },
     settle,
-    newcomer: (number) => create(own, [number]),
+    late: (command) => {
+      extra.push(pause(500 + Math.random() * 1000).then(() => settle(command)))
+    },
+    newcomer: (number = freshNumber()) => create(own, [number]),
     stop: async () => {
       stopping = true
       await Promise.all(writers)

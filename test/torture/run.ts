@@ -1,6 +1,6 @@
 import { readConfig } from '../../src/config.ts'
 import { openCore } from '../../src/main.ts'
-import { checkAnswers, checkModels, modelsCaughtUp, readLog, sendAgain } from './checks.ts'
+import { checkAnswers, checkModels, checkReservations, modelsCaughtUp, readLog, sendAgain } from './checks.ts'
 import { makeCluster } from './cluster.ts'
 import { makeKiller, newTally, type Tally } from './kills.ts'
 import { startLoad } from './load.ts'
@@ -9,9 +9,8 @@ import { makeRandom } from './random.ts'
 const RESERVATION_WAIT_MS = 150
 /** How much longer than the wait a newcomer may take: the machine is busy. */
 const SLACK_MS = 3000
-const ORPHANED = 40
 
-export type TortureResult = { faults: string[]; tally: Tally; commands: number; retries: number; events: number; newcomers: number }
+export type TortureResult = { faults: string[]; tally: Tally; commands: number; retries: number; events: number; fences: number }
 
 /**
  * Two processes of the service on one Postgres, writers over HTTP, and kill -9 of either and of Postgres, again and
@@ -37,31 +36,13 @@ export const torture = async (options: { seconds: number; seed: number; writers:
     try {
       const token = await cluster.token()
       const load = startLoad({ seed, writers: options.writers, services: cluster.services, token, keyedHash: core.runtime.keyedHash })
-      const killer = makeKiller({ cluster, load, random, tally, reservationWaitMs: RESERVATION_WAIT_MS })
+      const killer = makeKiller({ cluster, load, random, tally, runtime: core.runtime, reservationWaitMs: RESERVATION_WAIT_MS })
       await killer.until(performance.now() + options.seconds * 1000)
       await load.stop()
       say(`${load.answered.size} commands answered, ${load.retries()} sent again; killed: ${tally.services} services, ${tally.postgres} Postgres, ${tally.everything} everything`)
 
-      // Creates that are cut off and not sent again; then others come for what they had reserved.
-      const [first, second] = cluster.services
-      if (!first || !second) throw new Error('two services are needed')
-      const numbers = Array.from({ length: ORPHANED }, (_, index) => 90_000_000 + index)
-      const abandoned = numbers.map((number) => load.newcomer(number))
-      const cut = abandoned.map((command) => load.settle(command, first))
-      await new Promise((resolve) => setTimeout(resolve, random.between(15, 60)))
-      const orphans = await killer.killServices([first])
-      const newcomers = await Promise.all(numbers.map(async (number) => {
-        const asked = performance.now()
-        const { status } = await load.settle(load.newcomer(number), second)
-        return { number, status, ms: performance.now() - asked }
-      }))
-      const slowest = Math.max(...newcomers.map(({ ms }) => ms))
-      check(`no reservation holds anybody up for longer than the wait (${orphans.length} were left; the slowest newcomer took ${Math.round(slowest)} ms)`, newcomers.flatMap(({ number, status, ms }) =>
-        ms > RESERVATION_WAIT_MS + SLACK_MS || (status !== 201 && status !== 409) ? [`number ${number} was answered ${status} after ${Math.round(ms)} ms`] : []))
-      await killer.everythingUp()
-      await Promise.all(cut)
-      const givenAway = numbers.filter((_, index) => newcomers[index]?.status === 201 && load.answered.get(abandoned[index]?.key ?? '')?.status === 201)
-      check('who wakes up late makes no second holder', givenAway.map((number) => `number ${number} was given twice`))
+      const { faults: heldUp, left, slowest } = await checkReservations({ core, cluster, load, token, withinMs: RESERVATION_WAIT_MS + SLACK_MS })
+      check(`no reservation holds anybody up for longer than the wait, and who comes back late holds nothing (${left} were left; the slowest newcomer took ${Math.round(slowest)} ms)`, left > 0 ? heldUp : ['no reservation was left', ...heldUp])
 
       check('every read model catches up', await modelsCaughtUp(core, 60_000))
       const log = await readLog(core.runtime.store)
@@ -74,7 +55,7 @@ export const torture = async (options: { seconds: number; seed: number; writers:
       check('every answer was one a caller can expect', load.faults)
       await cluster.stop()
       check('no process ended by itself, and each ends when it is asked to', cluster.faults)
-      return { faults, tally, commands: load.answered.size, retries: load.retries(), events: log.events, newcomers: newcomers.length }
+      return { faults, tally, commands: load.answered.size, retries: load.retries(), events: log.events, fences: log.fences }
     } finally {
       await core.close()
     }

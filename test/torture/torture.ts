@@ -10,9 +10,9 @@ const { values } = parseArgs({ options: { seconds: { type: 'string', default: '1
 const seed = Number(values.seed)
 console.log(`torture: seed ${seed}, ${values.seconds} s, ${values.writers} writers`)
 
-const { faults, tally, commands, retries, events } = await torture({ seconds: Number(values.seconds), seed, writers: Number(values.writers), report: (line) => console.log(line) })
+const { faults, tally, commands, retries, events, fences } = await torture({ seconds: Number(values.seconds), seed, writers: Number(values.writers), report: (line) => console.log(line) })
 
-console.log(`\n${commands} commands, ${retries} resent, ${events} events. Killed: ${tally.services} services, ${tally.postgres} times Postgres, ${tally.everything} times everything; ${tally.inFlight} commands were in flight.`)
+console.log(`\n${commands} commands, ${retries} resent, ${events} events, ${fences} fences. Killed: ${tally.services} services, ${tally.postgres} times Postgres, ${tally.everything} times everything; ${tally.inFlight} commands were in flight.`)
 console.log('Kills that fell between two appends (a row for each command in flight):')
 for (const [pair, count] of tally.counts) console.log(`${String(count).padStart(6)}  ${pair}`)
 const never = pairs.filter((pair) => tally.counts.get(pair) === 0)

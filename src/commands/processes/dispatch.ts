@@ -5,7 +5,7 @@ import type { Runtime } from '../runtime.ts'
 import { handleNamed } from '../send.ts'
 
 /** A command a process wants sent. `key` follows from what caused it, so that sending it twice does nothing. */
-export type Intent = { command: string; key: string; body: Record<string, unknown>; causationId?: string }
+export type Intent = { command: string; key: string; body: Record<string, unknown>; causationId?: string; correlationId?: string }
 
 const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 3_600_000
@@ -16,7 +16,7 @@ const LONGEST_PAUSE_MS = 3_600_000
  */
 export const dispatch = async (runtime: Runtime, log: ProcessLog, process: string, intent: Intent): Promise<'done' | 'parked'> => {
   const caller: Caller = { actor: process, role: 'system', employeeId: null, onBehalfOf: null }
-  const answer = await handleNamed(runtime, intent.command, intent.body, { caller, key: intent.key, causationId: intent.causationId })
+  const answer = await handleNamed(runtime, intent.command, intent.body, { caller, key: intent.key, causationId: intent.causationId, correlationId: intent.correlationId })
   if (answer.status < 400) {
     await log.settle(process, intent.key)
     return 'done'

@@ -29,8 +29,8 @@ const purchaseMade: React = async (runtime, one, stored) => {
   const activation = { customerId, purchaseId, at }
   const assessment = { customerId, spend: [...netSpend(bought.state)].map(([currency, amount]) => ({ amount, currency })), purchases: bought.state.purchases.size }
   return [
-    ...(changes(activateByPurchase(state, activation, context)) ? [{ command: 'activate-by-purchase', key: `activate/${customerId}/${purchaseId}`, body: activation, causationId: stored.id }] : []),
-    ...(changes(assessSpend(state, assessment, context)) ? [{ command: 'assess-spend', key: `spend/${customerId}/${bought.head.revision}`, body: assessment, causationId: stored.id }] : []),
+    ...(changes(activateByPurchase(state, activation, context)) ? [{ command: 'activate-by-purchase', key: `activate/${customerId}/${purchaseId}`, body: activation, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),
+    ...(changes(assessSpend(state, assessment, context)) ? [{ command: 'assess-spend', key: `spend/${customerId}/${bought.head.revision}`, body: assessment, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),
   ]
 }
 

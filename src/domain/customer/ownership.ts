@@ -13,13 +13,15 @@ export const AssignOwnership = z.strictObject({ customerId: Id, to: Id, reason: 
 export const TransferOwnership = z.strictObject({ customerId: Id, to: Id, reason: Reason, effectiveAt })
 export const ReleaseOwnership = z.strictObject({ customerId: Id, reason: Reason, effectiveAt })
 const oneRecipient = (share: { employeeId?: string | undefined; departmentId?: string | undefined }) => (share.employeeId === undefined) !== (share.departmentId === undefined)
+/** Asked whatever else is wrong: every fault is named at once. */
+const isBody = ({ value }: { value: unknown }) => typeof value === 'object' && value !== null
 const Recipient = { employeeId: Id.optional(), departmentId: Id.optional() }
 export const ShareCustomer = z
   .strictObject({ customerId: Id, ...Recipient, access: z.enum(['read', 'work']), reason: Reason.optional() })
-  .refine(oneRecipient, { path: ['employeeId'], message: 'share with an employee or with a department: exactly one of the two' })
+  .refine(oneRecipient, { path: ['employeeId'], message: 'share with an employee or with a department: exactly one of the two', when: isBody })
 export const RevokeShare = z
   .strictObject({ customerId: Id, ...Recipient, reason: Reason.optional() })
-  .refine(oneRecipient, { path: ['employeeId'], message: 'name an employee or a department: exactly one of the two' })
+  .refine(oneRecipient, { path: ['employeeId'], message: 'name an employee or a department: exactly one of the two', when: isBody })
 
 /** Why a change of owner may not take effect then; undefined when it may. */
 export const checkEffectiveTime = (state: Customer, at: Instant | undefined, { now, organisation }: Context): Rejection | undefined => {

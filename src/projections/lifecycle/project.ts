@@ -1,53 +1,81 @@
 import type { Transaction } from 'kysely'
+import { z } from 'zod'
 import type { ProjectedEvent, Projection } from '../projection.ts'
+import { begin, step, type Standing, type Stay } from './stays.ts'
 import { tables, type LifecycleTables } from './tables.ts'
 
-type Customer = LifecycleTables['customer']
+// What the tables hold was written by this projection; times come back as dates.
+const Time = z.date().transform((date) => date.toISOString())
+const CustomerRow = z.object({
+  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(),
+})
+const StayRow = z.object({
+  customer_id: z.string(), axis: z.enum(['stage', 'tier']), revision: z.number(), name: z.string(), entered_at: Time, came_from: z.string().nullable(), came_by: z.string(),
+  left_at: Time.nullable(), next: z.string().nullable(), move: z.string().nullable(), category: z.string(),
+})
+
+type Connection = ReturnType<typeof connect>
+const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LifecycleTables>()
 
 const CHUNK = 500
+const inChunks = async <Row>(rows: readonly Row[], write: (chunk: Row[]) => Promise<unknown>): Promise<void> => {
+  for (let at = 0; at < rows.length; at += CHUNK) await write(rows.slice(at, at + CHUNK))
+}
+
+/** Where these customers stand, as the tables have it. */
+const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, Standing>> => {
+  if (ids.length === 0) return new Map()
+  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', 'in', ids).execute())
+  const lasting = z.array(StayRow).parse(await db.selectFrom('stay').selectAll().where('customer_id', 'in', ids).where('left_at', 'is', null).execute())
+  const stays = new Map(lasting.map((stay) => [`${stay.axis} ${stay.customer_id}`, stay]))
+  return new Map(customers.flatMap((customer) => {
+    const stage = stays.get(`stage ${customer.customer_id}`)
+    const tier = stays.get(`tier ${customer.customer_id}`)
+    return stage && tier ? [[customer.customer_id, { customer, stage, tier }]] : []
+  }))
+}
+
+const save = async (db: Connection, standings: readonly Standing[], stays: readonly Stay[]): Promise<void> => {
+  await inChunks(standings.map((standing) => standing.customer), (chunk) =>
+    db.insertInto('customer').values(chunk).onConflict((conflict) => conflict.column('customer_id').doUpdateSet((eb) => ({
+      category: eb.ref('excluded.category'), stage: eb.ref('excluded.stage'), stage_since: eb.ref('excluded.stage_since'), tier: eb.ref('excluded.tier'), tier_since: eb.ref('excluded.tier_since'),
+      responsible_id: eb.ref('excluded.responsible_id'), responsible_since: eb.ref('excluded.responsible_since'),
+    }))).execute())
+  await inChunks(stays, (chunk) =>
+    db.insertInto('stay').values(chunk).onConflict((conflict) => conflict.columns(['customer_id', 'axis', 'revision']).doUpdateSet((eb) => ({
+      left_at: eb.ref('excluded.left_at'), next: eb.ref('excluded.next'), move: eb.ref('excluded.move'),
+    }))).execute())
+}
 
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
-  const db = trx.withSchema(schema).withTables<LifecycleTables>()
+  const db = connect(trx, schema)
   const relevant = events.flatMap((one) => (one.kind === 'customer' ? [one] : []))
-  const ids = [...new Set(relevant.map((one) => one.id))]
-  const customers = new Map<string, Customer>()
-  if (ids.length > 0) for (const row of await db.selectFrom('customer').selectAll().where('customer_id', 'in', ids).execute()) customers.set(row.customer_id, row)
+  const standings = await load(db, [...new Set(relevant.map((one) => one.id))])
   const changed = new Set<string>()
+  const stays = new Map<string, Stay>()
   const stages: LifecycleTables['stage_transition'][] = []
   const tiers: LifecycleTables['tier_transition'][] = []
 
   for (const { id, event, ordinal } of relevant) {
-    const at = event.effectiveAt
-    const common = { customer_id: id, revision: event.revision, ordinal: String(ordinal), at, actor: event.actor }
-    const versionOf = (policy: string) => event.policies.find((one) => one.name === policy)?.version ?? null
-    const before = customers.get(id)
-    if (event.type === 'CustomerCreated') {
-      const { category, stage, tier } = event.data
-      customers.set(id, { customer_id: id, category, stage, stage_since: at, tier, tier_since: at, entered_at: at })
-      stages.push({ ...common, from_stage: null, to_stage: stage, move: 'entry', cause: 'command', policy_version: versionOf('stages') })
-      tiers.push({ ...common, from_tier: null, to_tier: tier, direction: 'entry', basis: null, policy_version: versionOf('tiers') })
-    } else if (before && event.type === 'CustomerRecategorised') {
-      customers.set(id, { ...before, category: event.data.to })
-    } else if (before && event.type === 'StageChanged') {
-      customers.set(id, { ...before, stage: event.data.to, stage_since: at })
-      stages.push({ ...common, from_stage: event.data.from, to_stage: event.data.to, move: event.data.move, cause: event.data.cause, policy_version: versionOf('stages') })
-    } else if (before && (event.type === 'TierUpgraded' || event.type === 'TierDowngraded')) {
-      customers.set(id, { ...before, tier: event.data.to, tier_since: at })
-      tiers.push({ ...common, from_tier: event.data.from, to_tier: event.data.to, direction: event.type === 'TierUpgraded' ? 'up' : 'down', basis: event.data.basis, policy_version: versionOf('tiers') })
-    } else continue
+    const before = standings.get(id)
+    const after = event.type === 'CustomerCreated' ? begin(id, event) : before && step(before, event)
+    if (!after) continue
+    const { customer, stage, tier } = after.standing
+    standings.set(id, after.standing)
     changed.add(id)
+    for (const stay of after.stays) stays.set(`${id} ${stay.axis} ${stay.revision}`, stay)
+
+    const common = { customer_id: id, revision: event.revision, ordinal: String(ordinal), actor: event.actor }
+    const versionOf = (policy: string) => event.policies.find((one) => one.name === policy)?.version ?? null
+    const cause = event.type === 'StageChanged' ? event.data.cause : 'command'
+    const basis = event.type === 'TierUpgraded' || event.type === 'TierDowngraded' ? event.data.basis : null
+    if (stage !== before?.stage) stages.push({ ...common, at: customer.stage_since, from_stage: stage.came_from, to_stage: stage.name, move: stage.came_by, cause, policy_version: versionOf('stages') })
+    if (tier !== before?.tier) tiers.push({ ...common, at: customer.tier_since, from_tier: tier.came_from, to_tier: tier.name, direction: tier.came_by, basis, policy_version: versionOf('tiers') })
   }
 
-  const rows = [...changed].flatMap((id) => customers.get(id) ?? [])
-  for (let at = 0; at < rows.length; at += CHUNK) {
-    await db.insertInto('customer').values(rows.slice(at, at + CHUNK))
-      .onConflict((conflict) => conflict.column('customer_id').doUpdateSet((eb) => ({
-        category: eb.ref('excluded.category'), stage: eb.ref('excluded.stage'), stage_since: eb.ref('excluded.stage_since'), tier: eb.ref('excluded.tier'), tier_since: eb.ref('excluded.tier_since'),
-      })))
-      .execute()
-  }
-  for (let at = 0; at < stages.length; at += CHUNK) await db.insertInto('stage_transition').values(stages.slice(at, at + CHUNK)).execute()
-  for (let at = 0; at < tiers.length; at += CHUNK) await db.insertInto('tier_transition').values(tiers.slice(at, at + CHUNK)).execute()
+  await save(db, [...changed].flatMap((id) => standings.get(id) ?? []), [...stays.values()])
+  await inChunks(stages, (chunk) => db.insertInto('stage_transition').values(chunk).execute())
+  await inChunks(tiers, (chunk) => db.insertInto('tier_transition').values(chunk).execute())
 }
 
 export const lifecycle: Projection = { model: 'lifecycle', version: 1, kinds: ['customer'], tables, project }

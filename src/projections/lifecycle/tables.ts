@@ -1,7 +1,8 @@
 import type { Table } from '../table.ts'
 
 export type LifecycleTables = {
-  customer: { customer_id: string; category: string; stage: string; stage_since: string; tier: string; tier_since: string; entered_at: string }
+  customer: { customer_id: string; category: string; stage: string; stage_since: string; tier: string; tier_since: string; entered_at: string; responsible_id: string | null; responsible_since: string | null }
+  stay: { customer_id: string; axis: 'stage' | 'tier'; revision: number; name: string; entered_at: string; came_from: string | null; came_by: string; left_at: string | null; next: string | null; move: string | null; category: string }
   stage_transition: { customer_id: string; revision: number; ordinal: string; at: string; from_stage: string | null; to_stage: string; move: string; cause: string; actor: string; policy_version: number | null }
   tier_transition: { customer_id: string; revision: number; ordinal: string; at: string; from_tier: string | null; to_tier: string; direction: string; basis: string | null; actor: string; policy_version: number | null }
 }
@@ -10,7 +11,7 @@ const event = [
   { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
   { name: 'revision', type: 'integer not null', comment: 'Revision of the event in the stream of the customer' },
   { name: 'ordinal', type: 'bigint not null', comment: 'Ordinal of the event in the log' },
-  { name: 'at', type: 'timestamptz not null', comment: 'When it took effect' },
+  { name: 'at', type: 'timestamptz not null', comment: 'When it took effect, which is never before the stay it ends began' },
 ] as const
 const decided = [
   { name: 'actor', type: 'text not null', comment: 'Who decided: the employee or system that sent the command' },
@@ -29,10 +30,32 @@ export const tables: readonly Table[] = [
       { name: 'tier', type: 'text not null', comment: 'Tier 客户等级' },
       { name: 'tier_since', type: 'timestamptz not null', comment: 'When it entered this tier' },
       { name: 'entered_at', type: 'timestamptz not null', comment: 'When the customer was entered' },
+      { name: 'responsible_id', type: 'text', comment: 'Whose department it belongs to: the owner, in the pool the last owner, else who entered it' },
+      { name: 'responsible_since', type: 'timestamptz', comment: 'When that employee came to own it; null: nobody ever did' },
     ],
     constraints: ['primary key (customer_id)'],
-    indexes: ['(stage)', '(tier)'],
+    indexes: ['(stage)', '(tier)', '(responsible_id)'],
     view: 'customer_lifecycle',
+  },
+  {
+    name: 'stay',
+    comment: 'Every stay of a customer at a stage or tier, one after the other without a gap. The funnel, time in stage, transitions and tiers are counted from these',
+    columns: [
+      { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
+      { name: 'axis', type: 'text not null', comment: 'stage or tier: what the stay is on' },
+      { name: 'revision', type: 'integer not null', comment: 'Revision of the event it began with; stays follow each other in this order' },
+      { name: 'name', type: 'text not null', comment: 'The stage 生命周期阶段 or tier 客户等级' },
+      { name: 'entered_at', type: 'timestamptz not null', comment: 'When it began. A move said to have taken effect before the stay it ends began counts from when that stay began' },
+      { name: 'came_from', type: 'text', comment: 'The stage or tier before; null: the customer was entered' },
+      { name: 'came_by', type: 'text not null', comment: 'The move it began with. Stage: entry, progress, setback, won-back 挽回, correction; tier: entry, up, down' },
+      { name: 'left_at', type: 'timestamptz', comment: 'When it ended, the next one’s beginning; null: it lasts' },
+      { name: 'next', type: 'text', comment: 'The stage or tier after; null: it lasts' },
+      { name: 'move', type: 'text', comment: 'The move it ended with, named as in came_by; null: it lasts' },
+      { name: 'category', type: 'text not null', comment: 'Main class 主分类 the customer had when the move was recorded that began it' },
+    ],
+    constraints: ['primary key (customer_id, axis, revision)'],
+    indexes: ['(axis, entered_at)'],
+    view: 'stay',
   },
   {
     name: 'stage_transition',
@@ -41,7 +64,7 @@ export const tables: readonly Table[] = [
       { name: 'from_stage', type: 'text', comment: 'Null: the customer was entered' },
       { name: 'to_stage', type: 'text not null', comment: 'The stage it entered' },
       { name: 'move', type: 'text not null', comment: 'entry, progress, setback, won-back 挽回, correction' },
-      { name: 'cause', type: 'text not null', comment: 'command: somebody decided it' },
+      { name: 'cause', type: 'text not null', comment: 'command: somebody decided it; purchase: the first purchase made a deal of it' },
       ...decided],
     constraints: ['primary key (customer_id, revision)'],
     indexes: ['(at)'],
