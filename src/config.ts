@@ -42,11 +42,10 @@ export class ConfigError extends Error {
 /** @throws ConfigError */
 export const readConfig = (environment: Record<string, string | undefined>) => {
   const parsed = Environment.safeParse(environment)
-  if (!parsed.success) {
-    throw new ConfigError(`The environment is not valid: ${parsed.error.issues.map((issue) => `${issue.path[0]?.toString() ?? ''} ${issue.message}`).join('; ')}`)
-  }
+  const faults = parsed.error?.issues.map((issue) => `${issue.path[0]?.toString() ?? ''} ${issue.message}`) ?? []
+  if (environment['KEHU_PUBLIC_KEY'] && environment['KEHU_JWKS_URL']) faults.push('KEHU_PUBLIC_KEY and KEHU_JWKS_URL cannot both say whose tokens count; set one')
+  if (!parsed.success || faults.length > 0) throw new ConfigError(`The environment is not valid: ${faults.join('; ')}`)
   const { data } = parsed
-  if (data.KEHU_PUBLIC_KEY !== undefined && data.KEHU_JWKS_URL !== undefined) throw new ConfigError('The environment is not valid: KEHU_PUBLIC_KEY and KEHU_JWKS_URL cannot both say whose tokens count; set one')
   return {
     port: data.PORT,
     host: data.HOST,

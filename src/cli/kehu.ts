@@ -2,6 +2,8 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
 import { version } from '../main.ts'
 import { compare } from './compare.ts'
+import { ImportFault } from './import/fault.ts'
+import { importFile, type ImportCommand } from './import/import.ts'
 import { keysRotate } from './keys.ts'
 import { processesTable } from './processes.ts'
 import { projectionsTable, rebuildModel } from './projections.ts'
@@ -28,6 +30,7 @@ Environment:
 Examples:
   kehu serve
   kehu token --role clerk --employee zhang.wei
+  kehu import febrl3.csv --map examples/import/febrl3.yaml --dry-run --report errors.csv
   kehu replay ownership 0199f5c2-7a01-7c3e-9a55-0d1f6c2b7e10 --as-of 2026-03-03`)
 
 const config = () => readConfig(process.env)
@@ -59,6 +62,15 @@ program.command('keys').description('the keys that seal personal data')
   .command('rotate').description('draw a new master key and wrap every key of the keyring anew')
   .action(() => keysRotate(config()))
 
+program.command('import <file>').description('take over a file of another system: rows become commands by a map (examples/import)')
+  .requiredOption('--map <map.yaml>', 'what becomes of the columns')
+  .option('--dry-run', 'decide everything, write nothing')
+  .option('--id <id>', 'the id of the import; without it, of the file and the map: the same again goes on where it stopped')
+  .option('--report <errors.csv>', 'where what was refused is listed: row, field, reason')
+  .option('--retry-refused', 'try rows anew that were refused for good, as duplicates are')
+  .option('--as <name>', 'the system in whose name the rows are entered', 'import')
+  .action((file: string, options: ImportCommand) => importFile(config(), file, options))
+
 /** One clear line for whoever typed it; the rest is in the log. */
 const explain = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
@@ -74,6 +86,6 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode
   else {
     console.error(`kehu: ${explain(error)}`)
-    process.exitCode = error instanceof ConfigError ? 2 : 1
+    process.exitCode = error instanceof ConfigError || error instanceof ImportFault ? 2 : 1
   }
 }

@@ -43,13 +43,15 @@ export async function* runBatch(lines: AsyncIterable<string | undefined>, option
   try {
     while (!ended || answers.length > 0) {
       const [first] = answers
+      let line: IteratorResult<string | undefined> | undefined
       // Bounded: a reader who does not take answers stops being read from.
-      const mayRead = !ended && answers.length < options.concurrency * 4
-      if (mayRead) reading ??= reader.next()
-      const line = mayRead && reading ? await Promise.race(first ? [reading, first.then(() => 'answered' as const)] : [reading]) : 'answered'
-      if (line === 'answered') {
-        answers.shift()
-        if (first) yield await first
+      if (!ended && answers.length < options.concurrency * 4) {
+        reading = reading ?? reader.next()
+        line = await Promise.race(first ? [reading, first.then(() => undefined)] : [reading])
+      }
+      if (line === undefined) {
+        const next = answers.shift()
+        if (next) yield await next
         continue
       }
       reading = undefined

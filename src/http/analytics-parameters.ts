@@ -50,7 +50,7 @@ const isDay = (text: string | undefined): text is string => text !== undefined &
 const plusMs = (instant: string): string => new Date(Date.parse(instant) + 1).toISOString()
 const startOfDay = (runtime: Runtime, day: string): string | null => DateTime.fromISO(day, { zone: runtime.organisation.current().log?.timeZone ?? 'UTC' }).startOf('day').toUTC().toISO()
 
-type Asked = { from?: string | undefined; to?: string | undefined; asOf?: string | undefined; category?: string | undefined; departmentId?: string | undefined }
+type Asked = { from?: string | undefined; to?: string | undefined; asOf?: string | undefined; category?: string | undefined; departmentId?: string | undefined; after?: string | undefined }
 
 /**
  * What an analysis is asked for: a period that holds its beginning and not its end, so that periods can be laid end
@@ -70,8 +70,8 @@ export const analysisOf = async (runtime: Runtime, asked: Asked): Promise<{ peri
     const { categories, departments } = runtime.organisation.current()
     return { category: category === undefined || categories.has(category), departmentId: departmentId === undefined || departments.has(departmentId) }
   }
-  // The organisation is followed a moment late: what is not known yet may be there by now.
-  if (!known().category || !known().departmentId) await runtime.organisation.refresh()
+  // The organisation is followed a moment late: it shall be as late as was asked for, and what is not known yet may be there by now.
+  if (asked.after !== undefined || !known().category || !known().departmentId) await runtime.organisation.refresh()
   if (!known().category) parameters.bad('category', 'no category has this id')
   if (!known().departmentId) parameters.bad('departmentId', 'no department has this id')
   parameters.done()

@@ -4,16 +4,17 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { problem } from '../commands/problem.ts'
 import { normaliseIdentifier, parseIdentifierQuery } from '../domain/customer/identifier.ts'
+import type { FieldProblem } from '../domain/rejection.ts'
 import { Id } from '../domain/values.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
-import { customerById, findCustomers, type CustomerSummary, type Filters, type Viewer } from '../projections/customer-lookup/queries.ts'
+import { customerById, findCustomers, findIncomplete, type CustomerSummary, type Filters, type Viewer } from '../projections/customer-lookup/queries.ts'
 import { lifecycle } from '../projections/lifecycle/project.ts'
 import { customerTransitions } from '../projections/lifecycle/queries.ts'
 import { ownershipHistory } from '../projections/ownership-history/project.ts'
 import { ownershipPeriods, type KnownAt } from '../projections/ownership-history/queries.ts'
 import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
 import { ProblemError, sendProblem } from './errors.ts'
-import { exportFormat, sendExport } from './export.ts'
+import { exportFormat, sendExport, type ExportFormat } from './export.ts'
 import type { LookupLimit } from './lookup-limit.ts'
 import { After, afterOf, asOfAnswer, CustomerParams, instantOf, nextLink, Page, PointInTime } from './parameters.ts'
 import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, PeriodBody, problemResponses } from './schemas.ts'
@@ -29,6 +30,7 @@ const Search = z.strictObject({
   category: Id.optional(),
   stage: z.string().max(40).optional(),
   tier: z.string().max(40).optional(),
+  incomplete: z.literal('true').optional().describe('Only customers whose record lacks what the template in force requires at their stage; each says what is missing. A page may hold fewer than limit, even none: follow Link to the end'),
   ...After,
   ...Page,
 })
@@ -57,23 +59,30 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
   }, async (request, reply) => {
     const claims = claimsOf(request)
     requireRole(claims, readers)
-    const { identifier, q, ownerId, departmentId, category, stage, tier, after, limit, cursor } = request.query
+    const { identifier, q, ownerId, departmentId, category, stage, tier, incomplete, after, limit, cursor } = request.query
     const viewer = viewerOf(claims, organisation())
     const filters: Filters = { q, ownerId, departmentId, category, stage, tier, identity: identifier === undefined ? undefined : identityOf(identifier) }
     const waitFor = afterOf(runtime, after)
     const giveBack = await lookupLimit.take(claims, organisation(), identifier === undefined ? 0 : 1)
+    // Templates and stages as late as was asked for, too.
+    if (incomplete && waitFor !== undefined) await runtime.organisation.refresh()
     const pageAfter = (before: string | undefined, size: number) =>
-      readModels.query(customerLookup, { after: waitFor }, (db, schema) => findCustomers(db, schema, filters, viewer, { limit: size, before, nameCharacters: nameCharacters() }))
+      readModels.query(customerLookup, { after: waitFor }, async (db, schema): Promise<Found> => {
+        const page = { limit: size, before, nameCharacters: nameCharacters() }
+        if (incomplete) return findIncomplete(db, schema, filters, viewer, page, organisation())
+        const found = await findCustomers(db, schema, filters, viewer, { ...page, limit: size + 1 })
+        const items = found.slice(0, size)
+        return { items, next: found.length > size ? items.at(-1)?.ordinal : undefined }
+      })
+    const columns = incomplete ? [...csvColumns, 'missing'] : csvColumns
 
     const format = exportFormat(request)
-    if (format && identifier === undefined) return sendExport(reply, format, allPages((before) => pageAfter(before, 500).then(({ result }) => result)), csvColumns)
-    const { result, asOf } = await pageAfter(cursor, limit + 1)
-    const items = result.slice(0, limit)
+    if (format && identifier === undefined) return sendExport(reply, format, allPages((before) => pageAfter(before, 500).then(({ result }) => result), rowIn(format)), columns)
+    const { result: { items, next }, asOf } = await pageAfter(cursor, limit)
     // An identifier names one customer at most: a look-up is a page, in whatever format.
     if (identifier !== undefined && items.some((item) => item.full)) await giveBack(1)
-    if (format) return sendExport(reply, format, Readable.from(items.map(shown)), csvColumns)
-    const last = items.at(-1)
-    if (result.length > limit && last) reply.header('link', nextLink(request.url, last.ordinal))
+    if (format) return sendExport(reply, format, Readable.from(items.map(rowIn(format))), columns)
+    if (next !== undefined) reply.header('link', nextLink(request.url, next))
     return reply.send({ items: items.map(shown), asOf: asOfAnswer(runtime, asOf) })
   })
 
@@ -154,12 +163,20 @@ const shown = <Item extends { ordinal: string }>(item: Item): Omit<Item, 'ordina
   return rest
 }
 
-async function* allPages(pageBefore: (before: string | undefined) => Promise<CustomerSummary[]>): AsyncIterable<Record<string, unknown>> {
+type FoundCustomer = CustomerSummary & { missing?: FieldProblem[] }
+/** `next`: where the next page begins; undefined when this is the last. */
+type Found = { items: FoundCustomer[]; next: string | undefined }
+
+/** A customer in a line: a cell of CSV says in words what is missing. */
+const rowIn = (format: ExportFormat) => (item: FoundCustomer): Record<string, unknown> =>
+  format === 'text/csv' && item.missing ? { ...shown(item), missing: item.missing.map(({ path, message }) => `${path} ${message}`).join('; ') } : shown(item)
+
+async function* allPages(pageBefore: (before: string | undefined) => Promise<Found>, toRow: (item: FoundCustomer) => Record<string, unknown>): AsyncIterable<Record<string, unknown>> {
   for (let before: string | undefined; ; ) {
-    const page = await pageBefore(before)
-    for (const item of page) yield shown(item)
-    before = page.at(-1)?.ordinal
-    if (page.length < 500 || before === undefined) return
+    const { items, next } = await pageBefore(before)
+    for (const item of items) yield toRow(item)
+    if (next === undefined) return
+    before = next
   }
 }
 const csvColumns = ['customerId', 'full', 'name', 'category', 'ownerId', 'ownerSince', 'departmentId', 'stage', 'tier', 'enteredAt', 'revision']

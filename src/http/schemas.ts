@@ -45,7 +45,10 @@ const summary = {
   fields: Fields,
   revision: z.number().int(),
 }
-export const CustomerSummaryBody = z.object(summary).meta({ id: 'CustomerSummary' })
+export const CustomerSummaryBody = z.object({
+  ...summary,
+  missing: z.array(z.object({ path: z.string(), message: z.string() })).optional().describe('What the record lacks; only when incomplete=true is asked'),
+}).meta({ id: 'CustomerSummary' })
 export const CustomerBody = z.object({
   ...summary,
   enteredBy: z.string().nullable(),

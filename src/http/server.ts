@@ -48,6 +48,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     return sendProblem(reply, problem('method-not-allowed', `This address takes ${methods.join(', ')}.`), { allow: methods.join(', ') })
   })
   app.decorateRequest('claims', null)
+  letGoWhenClosing(app)
   readJson(app)
 
   await app.register(accepts)
@@ -114,6 +115,20 @@ const collectMethods = (app: FastifyInstance): ((url: string) => string[]) => {
     const [path = ''] = url.split('?')
     return [...new Set(routes.flatMap(({ method, pattern }) => (pattern.test(path) ? [method] : [])))].sort()
   }
+}
+
+/** While it closes, a connection is let go as soon as its answer is given, and at once if it never asked anything. */
+const letGoWhenClosing = (app: FastifyInstance): void => {
+  const silent = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => silent.add(socket.once('close', () => silent.delete(socket))))
+  app.server.on('request', ({ socket }) => silent.delete(socket))
+  app.addHook('preClose', async () => {
+    const looking = setInterval(() => {
+      app.server.closeIdleConnections()
+      for (const socket of silent) socket.destroy()
+    }, 50)
+    app.server.once('close', () => clearInterval(looking))
+  })
 }
 
 /** What is not HTTP is answered on the bare socket. It is not logged: it may hold anything. */

@@ -1,6 +1,9 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { z } from 'zod'
 import { StoredFieldValue } from '../../domain/category/template.ts'
+import type { Organisation } from '../../domain/organisation/organisation.ts'
+import type { FieldProblem } from '../../domain/rejection.ts'
+import { askingNothing, missingOf } from './incomplete.ts'
 import { likePattern, searchTerm } from './search.ts'
 
 /**
@@ -42,6 +45,8 @@ export type Filters = {
   category?: string | undefined
   stage?: string | undefined
   tier?: string | undefined
+  /** Customers of these categories at these stages are left out. */
+  notAt?: readonly { category: string; stage: string }[] | undefined
 }
 
 const Fields = z.record(z.string(), StoredFieldValue)
@@ -116,9 +121,52 @@ export const findCustomers = async (
   if (filters.category !== undefined) where.push(sql`c.category = ${filters.category}`)
   if (filters.stage !== undefined) where.push(sql`c.stage = ${filters.stage} and ${seesInFull(schema, viewer)}`)
   if (filters.tier !== undefined) where.push(sql`c.tier = ${filters.tier} and ${seesInFull(schema, viewer)}`)
+  if (filters.notAt !== undefined) where.push(sql`(c.category, c.stage) not in (select * from unnest(${filters.notAt.map((one) => one.category)}::text[], ${filters.notAt.map((one) => one.stage)}::text[]))`)
   if (page.before !== undefined) where.push(sql`c.ordinal < ${page.before}`)
   const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where ${sql.join(where, sql` and `)} order by c.ordinal desc limit ${page.limit}`.execute(db)
   return z.array(Row).parse(rows).map((row) => toSummary(row, page.nameCharacters))
+}
+
+export type IncompleteCustomer = CustomerSummary & { missing: FieldProblem[] }
+
+const CANDIDATES = 500
+const MOST_CANDIDATES = 5000
+
+/**
+ * Customers whose record lacks what the template in force requires at their stage, of those the viewer sees in full:
+ * newest entry first, worked out for one batch of candidates after the other. A page may have fewer than it could
+ * hold, even none, when many were looked at in vain: `next` says where to go on, and is absent at the end.
+ */
+export const findIncomplete = async (
+  db: Kysely<unknown>, schema: string, filters: Filters, viewer: Viewer, page: { limit: number; before?: string | undefined; nameCharacters: number }, organisation: Organisation,
+): Promise<{ items: IncompleteCustomer[]; next: string | undefined }> => {
+  const notAt = askingNothing(organisation)
+  const items: IncompleteCustomer[] = []
+  let { before } = page
+  for (let seen = 0; seen < MOST_CANDIDATES; seen += CANDIDATES) {
+    const candidates = await findCustomers(db, schema, { ...filters, notAt }, viewer, { ...page, before, limit: CANDIDATES })
+    const contacts = await contactsOf(db, schema, candidates.map((candidate) => candidate.customerId))
+    for (const candidate of candidates) {
+      // By an identifier those are found as well who are masked: what they lack is not told.
+      if (!candidate.full || candidate.stage === null) continue
+      const missing = missingOf({ ...candidate, stage: candidate.stage, contacts: contacts.get(candidate.customerId) ?? [] }, organisation)
+      if (missing.length === 0) continue
+      if (items.length === page.limit) return { items, next: items.at(-1)?.ordinal }
+      items.push({ ...candidate, missing })
+    }
+    before = candidates.at(-1)?.ordinal
+    if (candidates.length < CANDIDATES) return { items, next: undefined }
+  }
+  return { items, next: before }
+}
+
+const Contact = z.object({ customer_id: z.string(), contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
+
+/** The contacts of these customers, in the order they were added. */
+const contactsOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]) => {
+  const { rows } = await sql`select customer_id, contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = any(${[...customerIds]}::text[]) order by customer_id, place`.execute(db)
+  const contacts = z.array(Contact).parse(rows).map((row) => ({ customerId: row.customer_id, contactId: row.contact_id, name: row.name, fields: { ...row.fields, ...row.personal_fields } }))
+  return Map.groupBy(contacts, (contact) => contact.customerId)
 }
 
 export const listEmployees = async (db: Kysely<unknown>, schema: string) => {

@@ -45,13 +45,6 @@ const enteredIn = ({ from, to }: Period) => sql`s.entered_at >= coalesce(${from}
 /** Ended before the period did: a stay that ends later, or not yet, was still there at its end. */
 const ended = ({ to }: Period) => sql<boolean>`s.left_at is not null and ${before('s.left_at', to)}`
 
-/** How many customers are at each stage or tier just before `to`. */
-const standingBefore = async (db: Kysely<unknown>, schema: string, axis: Axis, population: Population, to: string | null): Promise<Map<string, number>> => {
-  const { rows } = await sql<{ name: string; customers: string }>`
-    select s.name, count(*) as customers from ${stays(schema, axis, population)} and ${before('s.entered_at', to)} and not (${ended({ from: null, to })}) group by s.name`.execute(db)
-  return new Map(rows.map((row) => [row.name, Number(row.customers)]))
-}
-
 /**
  * The stages where a customer is lost, whatever a policy calls them: entered by a setback, and left only by being won
  * back, or never. By the default policy that is `lost`, and not `dormant`, from which a customer may fall further.
@@ -66,37 +59,32 @@ export type FunnelRow = {
 
 /**
  * What became, by the end of a period, of each entry into a stage during it. Of the entries, each is one of: moved on
- * (left by progress or by being won back), lost (left by a setback into one of `lostStages`), backward (left by any
+ * (left by progress or by being won back), lost (left by a setback into one of the stages `lost`), backward (left by any
  * other setback, or a correction), or still there. `standing`: all who are at the stage at the end, whenever they entered.
  */
-export const funnel = async (db: Kysely<unknown>, schema: string, period: Period, population: Population, lostStages: readonly string[]): Promise<FunnelRow[]> => {
-  const { rows } = await sql<{ stage: string; entered: string; customers: string; moved_on: string; lost: string; backward: string; still_there: string }>`
+export const funnel = async (db: Kysely<unknown>, schema: string, period: Period, population: Population, lost: readonly string[]): Promise<FunnelRow[]> => {
+  const { rows } = await sql<Record<'stage' | 'entered' | 'customers' | 'moved_on' | 'lost' | 'backward' | 'still_there' | 'standing', string>>`
     with entry as (
-      select s.name as stage, s.customer_id, case
+      select s.name as stage, s.customer_id, ${enteredIn(period)} as entered, case
         when not (${ended(period)}) then 'still there'
         when s.move in ('progress', 'won-back') then 'moved on'
-        when s.move = 'setback' and s.next = any(${[...lostStages]}::text[]) then 'lost'
+        when s.move = 'setback' and s.next = any(${[...lost]}::text[]) then 'lost'
         else 'backward' end as outcome
-      from ${stays(schema, 'stage', population)} and ${enteredIn(period)}
+      from ${stays(schema, 'stage', population)} and ${before('s.entered_at', period.to)}
     )
-    select stage, count(*) as entered, count(distinct customer_id) as customers, count(*) filter (where outcome = 'moved on') as moved_on, count(*) filter (where outcome = 'lost') as lost,
-      count(*) filter (where outcome = 'backward') as backward, count(*) filter (where outcome = 'still there') as still_there
-    from entry group by stage`.execute(db)
+    select stage, count(*) filter (where entered) as entered, count(distinct customer_id) filter (where entered) as customers,
+      count(*) filter (where entered and outcome = 'moved on') as moved_on, count(*) filter (where entered and outcome = 'lost') as lost,
+      count(*) filter (where entered and outcome = 'backward') as backward, count(*) filter (where entered and outcome = 'still there') as still_there,
+      count(*) filter (where outcome = 'still there') as standing
+    from entry group by stage having bool_or(entered or outcome = 'still there') order by stage`.execute(db)
   const exits = await sql<{ stage: string; to: string; move: string; entries: string }>`
     select s.name as stage, s.next as to, s.move, count(*) as entries
     from ${stays(schema, 'stage', population)} and ${enteredIn(period)} and ${ended(period)} group by 1, 2, 3 order by 1, 2, 3`.execute(db)
-  const standing = await standingBefore(db, schema, 'stage', population, period.to)
-  const entries = new Map(rows.map((row) => [row.stage, row]))
-  return [...new Set([...entries.keys(), ...standing.keys()])].sort().map((stage) => {
-    const row = entries.get(stage)
-    const entered = Number(row?.entered ?? 0)
-    const movedOn = Number(row?.moved_on ?? 0)
-    return {
-      stage, entered, customers: Number(row?.customers ?? 0), movedOn, lost: Number(row?.lost ?? 0), backward: Number(row?.backward ?? 0), stillThere: Number(row?.still_there ?? 0),
-      conversion: entered === 0 ? null : movedOn / entered, standing: standing.get(stage) ?? 0,
-      next: exits.rows.filter((exit) => exit.stage === stage).map(({ to, move, entries: count }) => ({ to, move, entries: Number(count) })),
-    }
-  })
+  return rows.map((row) => ({
+    stage: row.stage, entered: Number(row.entered), customers: Number(row.customers), movedOn: Number(row.moved_on), lost: Number(row.lost), backward: Number(row.backward), stillThere: Number(row.still_there),
+    conversion: Number(row.entered) === 0 ? null : Number(row.moved_on) / Number(row.entered), standing: Number(row.standing),
+    next: exits.rows.filter((exit) => exit.stage === row.stage).map(({ to, move, entries }) => ({ to, move, entries: Number(entries) })),
+  }))
 }
 
 export type StageTime = { stage: string; n: number; events: number; censored: number; medianDays: number | null; p75Days: number | null; p90Days: number | null }
@@ -144,12 +132,15 @@ export type TierRow = { tier: string; customers: number; entered: number; upInto
  * into it, up or down from it. What there was at its beginning, plus what came, less what went, is what there is at its end.
  */
 export const tierStanding = async (db: Kysely<unknown>, schema: string, period: Period, population: Population): Promise<TierRow[]> => {
-  const standing = await standingBefore(db, schema, 'tier', population, period.to)
-  const cells = await transitionMatrix(db, schema, 'tier', period, population)
-  const sum = (of: (cell: Cell) => boolean) => cells.filter(of).reduce((total, cell) => total + cell.transitions, 0)
-  return [...new Set([...standing.keys(), ...cells.flatMap((cell) => [cell.to, ...(cell.from === null ? [] : [cell.from])])])].sort().map((tier) => ({
-    tier, customers: standing.get(tier) ?? 0, entered: sum((cell) => cell.to === tier && cell.move === 'entry'),
-    upInto: sum((cell) => cell.to === tier && cell.move === 'up'), downInto: sum((cell) => cell.to === tier && cell.move === 'down'),
-    upFrom: sum((cell) => cell.from === tier && cell.move === 'up'), downFrom: sum((cell) => cell.from === tier && cell.move === 'down'),
+  const leftIn = sql`${ended(period)} and s.left_at >= coalesce(${period.from}::timestamptz, '-infinity')`
+  const { rows } = await sql<Record<'tier' | 'customers' | 'entered' | 'up_into' | 'down_into' | 'up_from' | 'down_from', string>>`
+    select s.name as tier, count(*) filter (where not (${ended(period)})) as customers,
+      count(*) filter (where s.came_by = 'entry' and ${enteredIn(period)}) as entered,
+      count(*) filter (where s.came_by = 'up' and ${enteredIn(period)}) as up_into, count(*) filter (where s.came_by = 'down' and ${enteredIn(period)}) as down_into,
+      count(*) filter (where s.move = 'up' and ${leftIn}) as up_from, count(*) filter (where s.move = 'down' and ${leftIn}) as down_from
+    from ${stays(schema, 'tier', population)} and ${before('s.entered_at', period.to)} group by s.name order by s.name`.execute(db)
+  return rows.map((row) => ({
+    tier: row.tier, customers: Number(row.customers), entered: Number(row.entered),
+    upInto: Number(row.up_into), downInto: Number(row.down_into), upFrom: Number(row.up_from), downFrom: Number(row.down_from),
   }))
 }
