@@ -140,6 +140,7 @@ export const runningDatabaseUrl = async (config: Config): Promise<string> => (aw
 export const version = '0.1.0'
 
 const DRAIN_MS = 30_000
+const BUILD_MS = 3000
 
 export type Service = { url: string; core: Core; stop: () => Promise<void> }
 
@@ -192,6 +193,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
       await app.close().finally(() => clearTimeout(impatience))
     })
     await database.record(url)
+    await untilBuilt(statuses)
     let stopping: Promise<void> | undefined
     const stop = () => {
       draining = true
@@ -202,6 +204,12 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     await undo()
     throw error
   }
+}
+
+/** A short log is read at once: who is told that the service answers shall find the read models ready. A long one is not waited for. */
+const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> => {
+  const until = performance.now() + BUILD_MS
+  while (performance.now() < until && statuses().some(({ state }) => state === 'starting' || state === 'catching-up')) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 /** The deadlines of complaints, as their read model has them; none while it is being built. */

@@ -51,7 +51,7 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
     return { told, forget: () => forget() }
   }
 
-  /** Asks of one snapshot; or tells how far the model is, when that is not yet `after`. */
+  /** Asks of one snapshot; or tells why not yet. */
   const look = async <T>(projection: Projection, after: bigint, ask: (db: Kysely<unknown>, schema: string) => Promise<T>) =>
     db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(async (trx) => {
       await lockTables(trx, schemaOf(projection), projection.tables, 'access share').catch((error: unknown) => {
@@ -60,7 +60,8 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
       const checkpoint = await readCheckpoint(trx, projection)
       if (!checkpoint?.ready) throw new ModelBuilding(projection.model, checkpoint?.position ?? 0n)
       const { position, recordedMax: time } = checkpoint
-      return position < after ? { behindAt: position } : { result: await ask(trx, schemaOf(projection)), asOf: { position, time } }
+      if (position < after) throw new NotCaughtUp(`${projection.model} stands at position ${position}`)
+      return { result: await ask(trx, schemaOf(projection)), asOf: { position, time } }
     })
 
   return {
@@ -69,10 +70,11 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
       for (;;) {
         const notice = listenFor(projection, after)
         try {
-          const answer = await look(projection, after, ask)
-          if (!('behindAt' in answer)) return answer
+          return await look(projection, after, ask)
+        } catch (error) {
+          // Who named a position waits for it, also while the model is being built.
           const left = until - performance.now()
-          if (left <= 0) throw new NotCaughtUp(`${projection.model} stands at position ${answer.behindAt}`)
+          if (after === 0n || left <= 0 || !(error instanceof NotCaughtUp || error instanceof ModelBuilding)) throw error
           await orAfter(notice.told, Math.min(POLL_MS, left))
         } finally {
           notice.forget()

@@ -144,7 +144,7 @@ describe('requests that are not accepted', () => {
     ['a percent sign that stands for nothing', `/customers/${SECRET}%ZZ`, 'invalid-parameters', []],
     ['half a character', `/customers/${SECRET}%E0%A4%A`, 'invalid-parameters', []],
     ['a command that is no UUID', `/commands/${SECRET}`, 'invalid-parameters', ['commandId']],
-    ['an analyst’s period in words', `/analytics/lifecycle/transitions?from=${SECRET}&to=2026-13-01`, 'invalid-parameters', ['from']],
+    ['an analyst’s period in words', `/analytics/lifecycle/transitions?from=${SECRET}`, 'invalid-parameters', ['from']],
   ])('%s', async (_what, path, problem, paths) => {
     expect(await refusal(await service.as('system').get(path.replace('PLACE', place)))).toEqual([400, problem, paths])
   })

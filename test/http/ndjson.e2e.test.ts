@@ -117,8 +117,11 @@ describe('NDJSON at POST /commands', () => {
 
   it('answers while the file is still being sent', async () => {
     const batch = await open('zhao')
-    batch.write(Array.from({ length: 400 }, (_, index) => ({ command: 'claim-ownership', key: `soon ${index}`, body: { customerId: 'nobody' } })))
-    await until(() => parseLines(batch.text().replace(/[^\n]*$/, '')).length > 100)
+    const lines = (from: number, count: number) => Array.from({ length: count }, (_, index) => ({ command: 'claim-ownership', key: `soon ${from + index}`, body: { customerId: 'nobody' } }))
+    for (const [from, count] of [[0, 1], [1, 2], [3, 397]] as const) {
+      batch.write(lines(from, count))
+      await until(() => batch.text().split('\n').length === from + count + 1)
+    }
     batch.end()
     await batch.done
     expect(parseLines(batch.text()).map((answer) => answer.line)).toEqual(Array.from({ length: 400 }, (_, index) => index + 1))

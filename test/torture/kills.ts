@@ -72,7 +72,6 @@ export const appears = async (databaseUrl: string, type: string, after: bigint, 
     while (performance.now() < end) {
       const { rows } = await client.query('select from kehu.event where position > $1 and type = $2 limit 1', [String(after), type])
       if (rows.length > 0) return
-      await pause(2)
     }
   })
 
@@ -80,7 +79,11 @@ export type Tally = { counts: Map<Between, number>; services: number; postgres: 
 export const newTally = (): Tally => ({ counts: new Map([...pairs, ...others].map((pair) => [pair, 0])), services: 0, postgres: 0, everything: 0, inFlight: 0 })
 
 /** How many come at once for what others had reserved. */
-const RIVALS = 16
+const RIVALS = 24
+
+const kinds = ['service', 'postgres', 'everything'] as const
+type Kind = (typeof kinds)[number]
+const often = ['service', 'service', 'service', 'service', 'service', 'postgres', 'everything'] as const
 
 /** What a kill left behind: reservations without their customer. */
 type Orphan = { flight: Flight; number: number }
@@ -141,10 +144,10 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     const stopped = Array.from({ length: RIVALS }, () => load.newcomer())
     await Promise.all(stopped.map((command) => stopAfterReserving(runtime, command)))
     const wanted = [...orphans.map((orphan) => orphan.number), ...stopped.flatMap((command) => command.gains.map((gain) => gain.number))]
-    for (const number of wanted.slice(0, RIVALS)) void pause(random.between(0, 60)).then(() => load.rival(number, service))
+    for (const number of wanted.slice(0, RIVALS)) void pause(random.between(0, 80)).then(() => load.rival(number, service))
     for (const command of stopped) load.late(command)
     await appears(cluster.databaseUrl(), 'EntryAbandoned', end, reservationWaitMs + 1000)
-    await pause(random.between(0, 40))
+    if (random.chance(0.5)) await pause(random.between(0, 40))
     if (service.state === 'up') await killServices([service])
   }
 
@@ -156,33 +159,39 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     await pause(random.between(0, 30))
   }
 
-  const once = async (): Promise<void> => {
+  const once = async (kind: Kind): Promise<void> => {
     await someWork(random.between(30, 200))
     const service = random.anyOf(up())
     if (!service) return
-    const dice = random.next()
-    if (dice < 0.72) {
-      const left = await killServices([service])
-      if (random.chance(0.8)) await killAmongRivals(left)
-    } else if (dice < 0.86) {
-      tally.postgres += 1
-      await cluster.killPostgres()
-      // What stood still meanwhile looks abandoned now: fences, and another kill among them.
-      await pause(random.between(0, 250))
-      const next = random.anyOf(up())
-      if (next && random.chance(0.6)) await killServices([next])
-    } else {
-      tally.everything += 1
-      const killed = cluster.services.filter((one) => one.state !== 'dead')
-      await killAndLook(killed, cluster.killEverything)
-      killed.forEach(revive)
+    switch (kind) {
+      case 'service': {
+        const left = await killServices([service])
+        if (random.chance(0.8)) await killAmongRivals(left)
+        break
+      }
+      case 'postgres': {
+        tally.postgres += 1
+        await cluster.killPostgres()
+        // What stood still meanwhile looks abandoned now: fences, and another kill among them.
+        await pause(random.between(0, 250))
+        const next = random.anyOf(up())
+        if (next && random.chance(0.6)) await killServices([next])
+        break
+      }
+      case 'everything': {
+        tally.everything += 1
+        const killed = cluster.services.filter((one) => one.state !== 'dead')
+        await killAndLook(killed, cluster.killEverything)
+        killed.forEach(revive)
+      }
     }
   }
 
   return {
-    /** Kills, again and again, until the time is over; then everything is up again. */
+    /** Kills, again and again, until the time is over, and of each kind at least once; then everything is up again. */
     until: async (end: number): Promise<void> => {
-      while (performance.now() < end) await once()
+      for (const kind of kinds) await once(kind)
+      while (performance.now() < end) await once(random.pick(often))
       await Promise.all(reviving)
     },
   }

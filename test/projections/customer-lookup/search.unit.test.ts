@@ -6,7 +6,7 @@ import { likePattern, searchTerm, searchText } from '../../../src/projections/cu
 const like = (text: string, pattern: string): boolean => {
   const parts = [...pattern.matchAll(/\\(.)|(%)|(_)|([^\\%_])/gsu)].map(([, escaped, any, one, plain]) => {
     if (any !== undefined) return '.*'
-    return one !== undefined ? '.' : RegExp.escape(escaped ?? plain ?? '')
+    return one !== undefined ? '.' : (escaped ?? plain ?? '').replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   })
   return new RegExp(`^${parts.join('')}$`, 'su').test(text)
 }

@@ -1,0 +1,77 @@
+import { describe, expect, it, test } from 'vitest'
+import { ConfigError, readConfig } from '../src/config.ts'
+
+const key = Buffer.alloc(32, 7).toString('base64')
+const privateKey = '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----'
+const publicKey = '-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----'
+
+const refusal = (environment: Record<string, string>): string => {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    return error instanceof ConfigError ? error.message : expect.fail('not a ConfigError')
+  }
+  return 'accepted'
+}
+
+// One wrong value for each variable that can be wrong, none of which may be seen again.
+const wrong: Record<string, string[]> = {
+  PORT: ['eighty-eighty', '65536', '-1', '80.5'],
+  DATABASE_URL: ['mysql://secret-user:secret-word@db/x', 'secret-word', 'postgres//secret-word'],
+  LOG_LEVEL: ['loudest'],
+  KEHU_MASTER_KEY: ['c2VjcmV0LXdvcmQ=', Buffer.alloc(31, 9).toString('base64'), 'not base64 at all!'],
+  KEHU_OLD_MASTER_KEYS: [`${key},c2VjcmV0LXdvcmQ=`],
+  KEHU_IDENTITY_KEY: [Buffer.alloc(33, 9).toString('base64')],
+  KEHU_SIGNING_KEY: ['secret-word', publicKey],
+  KEHU_PUBLIC_KEY: ['secret-word', privateKey],
+  KEHU_JWKS_URL: ['ftp://secret-word/jwks', 'secret-word'],
+  KEHU_TIME_ZONE: ['Mars/Olympus', 'UTC+8'],
+  KEHU_ANALYST_ROLE: ['Secret-Word', 'a; drop role b', 'x'.repeat(64)],
+  KEHU_RESERVATION_WAIT_MS: ['soon', '9', '60001', '10.5'],
+  KEHU_READ_WAIT_MS: ['later', '-1', '60001'],
+}
+
+describe('a wrong environment', () => {
+  it.each(Object.entries(wrong).flatMap(([name, values]) => values.map((value) => [name, value] as const)))('%s=%j is named, and its value is not told', (name, value) => {
+    const message = refusal({ [name]: value })
+    expect(message).toMatch(new RegExp(`^The environment is not valid: ${name} `))
+    expect(message).not.toContain(value)
+    expect(message).not.toMatch(/secret/i)
+  })
+  test('has every wrong variable named in one message', () => {
+    const message = refusal(Object.fromEntries(Object.entries(wrong).map(([name, [value = '']]) => [name, value])))
+    for (const [name, [value = '']] of Object.entries(wrong)) {
+      expect(message).toContain(`${name} `)
+      expect(message).not.toContain(value)
+    }
+    expect(message.split('\n')).toHaveLength(1)
+  })
+  test('that names two judges of tokens says so, along with all else that is wrong', () => {
+    const both = { KEHU_PUBLIC_KEY: publicKey, KEHU_JWKS_URL: 'https://example.com/jwks' }
+    expect(refusal(both)).toContain('KEHU_PUBLIC_KEY and KEHU_JWKS_URL')
+    expect(refusal({ ...both, PORT: 'x', LOG_LEVEL: 'loudest' })).toMatch(/PORT .*LOG_LEVEL .*KEHU_PUBLIC_KEY and KEHU_JWKS_URL/)
+  })
+})
+
+describe('an environment that says nothing', () => {
+  const defaults = {
+    port: 8080, host: '127.0.0.1', dataDir: '.kehu', databaseUrl: undefined, logLevel: 'info', masterKey: undefined, oldMasterKeys: [], identityKey: undefined, signingKey: undefined, publicKey: undefined,
+    jwksUrl: undefined, tokenIssuer: 'kehu', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, readWaitMs: 5000,
+  }
+  test('has defaults', () => {
+    expect(readConfig({})).toMatchObject(defaults)
+  })
+  test('or says it with blanks', () => {
+    expect(readConfig({ ...Object.fromEntries([...Object.keys(wrong), 'HOST', 'KEHU_DATA_DIR', 'KEHU_TOKEN_ISSUER'].map((name) => [name, ''])), HOME: '/root' })).toMatchObject(defaults)
+  })
+})
+
+test('an environment that says everything is taken at its word', () => {
+  expect(readConfig({
+    PORT: '0', HOST: '0.0.0.0', KEHU_DATA_DIR: '/var/kehu', DATABASE_URL: 'postgresql://u:p@db:5432/kehu?sslmode=require', LOG_LEVEL: 'silent', KEHU_MASTER_KEY: ` ${key}\n`, KEHU_OLD_MASTER_KEYS: `${key}, ${key},`, KEHU_IDENTITY_KEY: key,
+    KEHU_SIGNING_KEY: privateKey, KEHU_JWKS_URL: 'https://example.com/jwks', KEHU_TOKEN_ISSUER: 'bank', KEHU_TIME_ZONE: 'UTC', KEHU_ANALYST_ROLE: 'reports', KEHU_RESERVATION_WAIT_MS: '10', KEHU_READ_WAIT_MS: '0',
+  })).toMatchObject({
+    port: 0, host: '0.0.0.0', dataDir: '/var/kehu', databaseUrl: 'postgresql://u:p@db:5432/kehu?sslmode=require', logLevel: 'silent', masterKey: Buffer.alloc(32, 7), oldMasterKeys: [Buffer.alloc(32, 7), Buffer.alloc(32, 7)], identityKey: Buffer.alloc(32, 7),
+    signingKey: privateKey, publicKey: undefined, jwksUrl: 'https://example.com/jwks', tokenIssuer: 'bank', timeZone: 'UTC', analystRole: 'reports', reservationWaitMs: 10, readWaitMs: 0,
+  })
+})

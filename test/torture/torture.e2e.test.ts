@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest'
+import { torture } from './run.ts'
+
+/**
+ * A short form of `npm run torture`, with every check of the long one. Whether kills fell between each pair of appends
+ * is for the long one: here there is time for a few.
+ */
+it('keeps every promise while services and Postgres are killed under load', { timeout: 120_000 }, async () => {
+  const lines: string[] = []
+  const { faults, tally, commands, retries, fences } = await torture({ seconds: 6, seed: 20260303, writers: 16, report: (line) => lines.push(line) })
+  expect(faults, lines.join('\n')).toEqual([])
+  for (const killed of [tally.services, tally.postgres, tally.everything]) expect(killed, lines.join('\n')).toBeGreaterThan(0)
+  expect(commands).toBeGreaterThan(50)
+  expect(retries).toBeGreaterThan(0)
+  expect(fences).toBeGreaterThan(0)
+})
