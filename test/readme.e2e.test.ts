@@ -7,7 +7,7 @@ import { serve, type Service } from '../src/main.ts'
 import { makeDatabase, type TestDatabase } from './support/database.ts'
 import { readTour, runTour, settled } from './support/tour.ts'
 
-describe('the tour of the README', () => {
+describe('the tours', () => {
   let database: TestDatabase
   let service: Service
   let dataDir: string
@@ -22,8 +22,8 @@ describe('the tour of the README', () => {
     await rm(dataDir, { recursive: true, force: true })
   })
 
-  it('prints what it shows, when pasted', async () => {
-    const steps = await readTour()
+  it.each(['README.md', 'docs/tour.md'])('%s prints what it shows, when pasted', async (file) => {
+    const steps = await readTour(file)
     const printed = await runTour(steps, { DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir }, { url: service.url, tokens: join(dataDir, 'tokens') })
     expect(steps.length).toBeGreaterThan(6)
     steps.forEach((step, index) => {

@@ -4,17 +4,19 @@ import { promisify } from 'node:util'
 
 export type Step = { commands: string; shown: string | undefined }
 
-/** The tour of the README: each block of commands, and the output shown below it, if any. */
-export const readTour = async (): Promise<Step[]> => {
-  const readme = await readFile('README.md', 'utf8')
-  const tour = readme.slice(readme.indexOf('## A tour'), readme.indexOf('## Where to read on'))
+/** The steps of a page: each block of commands, and the output shown below it, if any. */
+export const readTour = async (file: string): Promise<Step[]> => {
+  const page = await readFile(file, 'utf8')
+  const tour = page.slice(Math.max(0, page.indexOf('## A tour')), page.includes('## Where to read on') ? page.indexOf('## Where to read on') : undefined)
   return [...tour.matchAll(/```sh\n(.*?)```\n(?:\n```text\n(.*?)```)?/gs)].map(([, commands = '', shown]) => ({ commands, shown }))
 }
 
 /** Runs the blocks in one shell session and answers what each printed. Between them, as a person would, it lets the read models catch up. */
 export const runTour = async (steps: readonly Step[], environment: Record<string, string>, options: { url: string; tokens: string }): Promise<string[]> => {
   const adapt = (commands: string) => commands.replaceAll('http://127.0.0.1:8080', options.url).replaceAll('.kehu/tokens', options.tokens)
-  const catchUp = `while curl -s ${options.url}/projections -H "Authorization: Bearer $(cat ${options.tokens}/admin)" | grep -q '"lag":[1-9]'; do sleep 0.05; done`
+  // Quiet: the log has not grown between two looks, and every read model has read it.
+  const look = `curl -s ${options.url}/projections -H "Authorization: Bearer $(cat ${options.tokens}/admin)"`
+  const catchUp = `until a=$(${look}); sleep 0.3; b=$(${look}); [ "$a" = "$b" ] && ! echo "$b" | grep -q '"lag":[1-9]'; do :; done`
   const script = steps.map((step) => `${catchUp}\n${adapt(step.commands)}\necho '=== end of step ==='`).join('\n')
   const { stdout } = await promisify(execFile)('bash', ['-c', script], { env: { ...process.env, ...environment }, maxBuffer: 10_000_000 })
   return stdout.split('=== end of step ===\n')
