@@ -42,6 +42,33 @@ describe('complaints, purchases and interactions, over HTTP', () => {
     expect((await service.as('auditor').get(`/complaints?level=2&status=open&after=${position}`)).text).toContain(complaintId)
   })
 
+  it('a complaint is escalated, reassigned, rejected and reopened by command, each once, and refunds come off what was bought', async () => {
+    const zhao = service.as('clerk', 'zhao')
+    const boss = service.as('manager', 'boss')
+    const { customerId } = await enter(zhao)
+    const { complaintId } = z.looseObject({ complaintId: z.string() }).parse((await zhao.send('lodge-complaint', { customerId, ...minor })).json)
+    expect(accepted(await zhao.send('escalate-complaint', { complaintId, reason: 'serious-harm', note: '要上报纸' })).events.map((event) => event.type)).toEqual(['ComplaintEscalated'])
+    expect(accepted(await boss.send('escalate-complaint', { complaintId, reason: 'serious-harm' })).events).toEqual([])
+    accepted(await boss.send('reassign-complaint', { complaintId, to: 'zhao', reason: '熟悉情况' }))
+    // The handler works it whatever the role of the level.
+    accepted(await zhao.send('reply-to-complaint', { complaintId, reply: '已致歉' }))
+    accepted(await zhao.send('record-complaint-action', { complaintId, action: '上门' }))
+    expect(accepted(await zhao.send('reject-resolution', { complaintId, reason: '不满意' })).events.map((event) => event.type)).toEqual(['ResolutionRejected', 'ComplaintEscalated'])
+    expect(problemOf(await boss.send('follow-up-complaint', { complaintId, outcome: '满意', satisfied: true }))).toMatchObject({ name: 'wrong-step', next: 'act' })
+    accepted(await boss.send('record-complaint-action', { complaintId, action: '再次上门' }))
+    accepted(await boss.send('follow-up-complaint', { complaintId, outcome: '满意', satisfied: true }))
+    accepted(await boss.send('record-improvement', { complaintId, improvement: '增加窗口' }))
+    accepted(await boss.send('close-complaint', { complaintId }))
+    const { position } = accepted(await boss.send('reopen-complaint', { complaintId, reason: '又来电' }))
+    expect(Trail.parse((await boss.get(`/complaints/${complaintId}?after=${position}`)).json)).toMatchObject({ status: 'open', level: 3 })
+    const shop = service.as('system', 'shop')
+    accepted(await shop.send('record-purchase', { customerId, purchaseId: 'order-9', at: '2026-02-03T10:00:00+08:00', amount: { amount: 100, currency: 'CNY' } }))
+    const refund = { customerId, refundId: 'refund-9', purchaseId: 'order-9', at: '2026-02-04T10:00:00+08:00', amount: { amount: 60, currency: 'CNY' }, reason: '少发' }
+    accepted(await shop.send('record-refund', refund))
+    expect(accepted(await shop.send('record-refund', refund)).events).toEqual([])
+    expect(problemOf(await shop.send('record-refund', { ...refund, refundId: 'refund-10' }))).toMatchObject({ name: 'refund-too-large', refundable: { amount: 40, currency: 'CNY' } })
+  })
+
   it('a first purchase makes a deal and spend grants a tier, by themselves; interactions from outside are taken for any customer', async () => {
     const { customerId } = await enter(service.as('clerk', 'zhao'))
     const shop = service.as('system', 'shop')

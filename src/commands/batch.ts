@@ -4,7 +4,6 @@ import type { Answer } from './handle.ts'
 import { problem, type Problem } from './problem.ts'
 import { commandNamed, toFieldProblems } from './registry.ts'
 import type { Runtime } from './runtime.ts'
-import { checkText } from './text.ts'
 
 /** A line of a batch. Every line has a key, so that sending the file again repeats nothing. */
 export const BatchLine = z.strictObject({
@@ -96,9 +95,7 @@ const runLine = async (line: string | undefined, number: number, options: BatchO
       release()
     }
   }
-  // A body that is no text, or nested too deep to be looked into, is refused when it is run.
-  const text = checkText(body)
-  const stream = text.ok ? command.streamOf(text.value) : undefined
+  const stream = command.streamOf(body)
   const answered = stream === undefined ? run() : inOrder(lastOfStream, stream, run)
   const { status, body: answer } = await answered
   return { line: number, key, status, answer }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
-import type { Caller, Context, Decider, Decision } from '../domain/decider.ts'
+import type { Caller, Context, Decider, Decision, Instant } from '../domain/decider.ts'
 import type { Organisation } from '../domain/organisation/organisation.ts'
 import type { Rejection } from '../domain/rejection.ts'
 import type { Right } from './rights.ts'
@@ -24,6 +24,8 @@ export type CommandDefinition<Body, State, Event> = {
   customerOf?: (body: Body) => string | undefined
   /** Why this caller may not, beyond the role; for customers' own commands it follows from the right. */
   refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null) => Rejection | undefined
+  /** When the command takes effect, where it may be earlier than now. */
+  effectiveAt?: (body: Body) => Instant | undefined
   /** For customers: what rights and reservations are decided on. Absent for other streams. */
   asCustomer?: { state: (state: State) => Customer; events: (events: readonly Event[]) => readonly CustomerEvent[] }
 }

@@ -5,7 +5,6 @@ import type { Accepted, Caller, Context } from '../domain/decider.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
-import { canonical } from '../event-store/canonical.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
 import { AppendTooLarge, type JsonObject, type Receipt, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
@@ -15,7 +14,7 @@ import { expectedRevision, load, type Loaded } from './load.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
 import { reservations, type Attempt } from './reservation.ts'
-import { refusalFor } from './rights.ts'
+import { refusalFor, refusalThen } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** What comes with a command's body. */
@@ -73,7 +72,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
   const answer = (given: Problem): Answer => ({ status: given.status, body: given, commandId })
 
   const receiptOf = (status: number, content: JsonObject, streams: string[] = [stream]): Receipt =>
-    ({ commandId, commandHash, command: command.name, streams, status, answer: inOrder(content), recordedAt: runtime.now().toISOString() })
+    ({ commandId, commandHash, command: command.name, streams, status, answer: content, recordedAt: runtime.now().toISOString() })
 
   const attemptOf = (refused: Problem, ranInto: JsonObject): RefusedAttempt => ({
     attemptId: uuidv7(), at: runtime.now().toISOString(), actor: caller.actor, onBehalfOf: caller.onBehalfOf, role: caller.role,
@@ -103,7 +102,11 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
-    return unknownBehalf(caller, organisation) ?? (customer && refusalFor(command.right, caller, customer, organisation)) ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
+    const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
+    return unknownBehalf(caller, organisation)
+      ?? (customer && refusalFor(command.right, caller, customer, organisation))
+      ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
+      ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -222,9 +225,6 @@ const unknownBehalf = (caller: Caller, organisation: Context['organisation']): R
 
 /** A receipt's answer as its caller gets it: the position, which the log gave, is added as a token. */
 export const answerOf = (runtime: Runtime, receipt: StoredReceipt): JsonObject => (receipt.position === null ? receipt.answer : { ...receipt.answer, position: positionToken(runtime, receipt.position) })
-
-/** In the order a store gives it back in: the first answer and every later one are the same, byte for byte. */
-const inOrder = (value: JsonObject): JsonObject => JSON.parse(canonical(value))
 
 /** As JSON would carry it: undefined properties are gone. */
 const jsonOf = (value: object): JsonObject => JSON.parse(JSON.stringify(value))

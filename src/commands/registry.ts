@@ -84,7 +84,7 @@ export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; messag
 
 type Summary = { en: string; zh: string }
 
-const ofCustomer = <Body extends { customerId?: string | undefined }>(
+const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?: string | undefined }>(
   name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false,
 ): Command =>
   register({
@@ -92,6 +92,7 @@ const ofCustomer = <Body extends { customerId?: string | undefined }>(
     decider: customer,
     idName: 'customerId',
     target: (body, newId) => body.customerId ?? newId('customer'),
+    effectiveAt: (body) => body.effectiveAt,
     asCustomer: { state: (state) => state, events: (events) => events },
   })
 

@@ -1,6 +1,6 @@
 import type { Complaint } from '../domain/complaint/complaint.ts'
-import { ownerOf, responsibleFor, type Customer } from '../domain/customer/customer.ts'
-import type { Caller, Role } from '../domain/decider.ts'
+import { ownerOf, ownershipAt, responsibleFor, type Customer } from '../domain/customer/customer.ts'
+import type { Caller, Instant, Role } from '../domain/decider.ts'
 import { isBelow, type Organisation } from '../domain/organisation/organisation.ts'
 import { reject, type Rejection } from '../domain/rejection.ts'
 
@@ -53,6 +53,18 @@ export const refusalFor = (right: Right, caller: Caller, customer: Customer, org
     if (caller.role === 'manager' && inDepartmentsOf(employeeId, responsibleFor(customer), organisation)) return undefined
   }
   return reject('not-permitted', ownerId === null ? 'The customer is in the public pool: claim it first.' : 'The customer is owned by another employee.', { extensions: { ownerId } })
+}
+
+/**
+ * The refusal for a change that takes effect earlier, when somebody else owned the customer: holding it today gives
+ * no right over another's past.
+ */
+export const refusalThen = (caller: Caller, customer: Customer, at: Instant, organisation: Organisation): Rejection | undefined => {
+  const ownerId = ownershipAt(customer, at)?.ownerId ?? null
+  const { employeeId, role } = caller
+  if (role === 'system' || ownerId === null || ownerId === employeeId) return undefined
+  if (role === 'manager' && employeeId !== null && inDepartmentsOf(employeeId, ownerId, organisation)) return undefined
+  return reject('not-permitted', 'The customer was owned by another employee at that time.', { extensions: { ownerId } })
 }
 
 /** A complaint is worked by its handler, by the role of its level, and by managers over the handler's department. */

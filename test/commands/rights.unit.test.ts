@@ -1,10 +1,10 @@
 import { describe, expect, it, test } from 'vitest'
-import { refusalFor, rolesWith, type Right } from '../../src/commands/rights.ts'
+import { refusalFor, refusalThen, rolesWith, type Right } from '../../src/commands/rights.ts'
 import { registry } from '../../src/commands/registry.ts'
 import { customer, type Customer } from '../../src/domain/customer/customer.ts'
 import type { CustomerEvent } from '../../src/domain/customer/events.ts'
 import type { Caller, Role } from '../../src/domain/decider.ts'
-import { claimed, created, departed, fenced, fold, organisation, recorded, released, shared, transferred, unshared, withDepartment, withEmployee } from '../support/given.ts'
+import { claimed, created, departed, fenced, fold, on, organisation, recorded, released, shared, transferred, unshared, withDepartment, withEmployee } from '../support/given.ts'
 
 /*
  * Who may what, by hand from the issue. The caller is of shenzhen, which lies below head-office, above nanshan, and
@@ -95,4 +95,13 @@ test('every command of the issue needs the right its line says', () => {
     'register-department': 'configure', 'move-department': 'configure', 'register-employee': 'configure', 'move-employee': 'configure', 'change-authority-limit': 'configure', 'depart-employee': 'configure',
     'define-category': 'configure', 'revise-category': 'configure', 'define-policy': 'configure', 'revise-policy': 'configure',
   })
+})
+
+test('holding a customer today gives no right over the time another held it', () => {
+  const past = ownedBy('rival', transferred('rival', 'caller'))
+  expect(refusalThen(callerIn('clerk'), past, on(2), staffed)).toMatchObject({ rejected: 'not-permitted', extensions: { ownerId: 'rival' } })
+  expect(refusalThen(callerIn('manager'), past, on(2), staffed)).toMatchObject({ rejected: 'not-permitted' })
+  expect(refusalThen(callerIn('clerk'), past, on(3), staffed)).toBeUndefined()
+  expect(refusalThen(callerIn('clerk'), past, on(1), staffed)).toBeUndefined()
+  expect(refusalThen(callerIn('system'), past, on(2), staffed)).toBeUndefined()
 })

@@ -4,7 +4,7 @@ import type { Recorded } from '../decider.ts'
 import type { DepartmentEvent } from '../department/department.ts'
 import type { EmployeeEvent } from '../employee/employee.ts'
 import { defaultPolicies } from '../policy/defaults.ts'
-import { policyKinds, type PolicyKind, type PolicyValues } from '../policy/kinds.ts'
+import { storedPolicies, type PolicyKind, type PolicyValues } from '../policy/kinds.ts'
 import type { PolicyEvent } from '../policy/policy.ts'
 import type { Log, SystemEvent } from '../system/system.ts'
 import * as system from '../system/system.ts'
@@ -56,15 +56,15 @@ const withPolicy = <K extends PolicyKind>(policies: Organisation['policies'], ki
 const revisePolicy = (policies: Organisation['policies'], { policy, version, value }: PolicyEvent['data']): Organisation['policies'] => {
   switch (policy) {
     case 'stages':
-      return withPolicy(policies, policy, version, policyKinds.stages.parse(value))
+      return withPolicy(policies, policy, version, storedPolicies.stages.parse(value))
     case 'tiers':
-      return withPolicy(policies, policy, version, policyKinds.tiers.parse(value))
+      return withPolicy(policies, policy, version, storedPolicies.tiers.parse(value))
     case 'ownership':
-      return withPolicy(policies, policy, version, policyKinds.ownership.parse(value))
+      return withPolicy(policies, policy, version, storedPolicies.ownership.parse(value))
     case 'visibility':
-      return withPolicy(policies, policy, version, policyKinds.visibility.parse(value))
+      return withPolicy(policies, policy, version, storedPolicies.visibility.parse(value))
     case 'complaints':
-      return withPolicy(policies, policy, version, policyKinds.complaints.parse(value))
+      return withPolicy(policies, policy, version, storedPolicies.complaints.parse(value))
     default:
       return policies
   }

@@ -7,38 +7,38 @@ const Word = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'a lower-case word, with
 const unique = (words: readonly string[]) => new Set(words).size === words.length
 
 /** Stages of the lifecycle and the moves between them. */
-export const Stages = z
-  .strictObject({
-    initial: Word,
-    stages: z.array(z.strictObject({
-      name: Word,
-      labels: Labels,
-      /** How much a customer at this stage must have told: a field required from a stage is required wherever this is as high. */
-      completeness: z.int().min(0).max(100),
-    })).min(1).max(50),
-    moves: z.array(z.strictObject({
-      from: Word,
-      to: Word,
-      /** won-back: a return from dormant or lost. correction: undoes a wrong entry. */
-      kind: z.enum(['progress', 'setback', 'won-back', 'correction']),
-      reasonRequired: z.boolean(),
-    })).max(500),
-    /** What a purchase does by itself, whether or not the record is complete; null: nothing. */
-    onPurchase: z.strictObject({ from: z.array(Word).max(50), to: Word }).nullable().default(null),
-  })
+const StagesShape = z.strictObject({
+  initial: Word,
+  stages: z.array(z.strictObject({
+    name: Word,
+    labels: Labels,
+    /** How much a customer at this stage must have told: a field required from a stage is required wherever this is as high. */
+    completeness: z.int().min(0).max(100),
+  })).min(1).max(50),
+  moves: z.array(z.strictObject({
+    from: Word,
+    to: Word,
+    /** won-back: a return from dormant or lost. correction: undoes a wrong entry. */
+    kind: z.enum(['progress', 'setback', 'won-back', 'correction']),
+    reasonRequired: z.boolean(),
+  })).max(500),
+  /** What a purchase does by itself, whether or not the record is complete; null: nothing. */
+  onPurchase: z.strictObject({ from: z.array(Word).max(50), to: Word }).nullable().default(null),
+})
+export const Stages = StagesShape
   .refine((policy) => unique(policy.stages.map((stage) => stage.name)), { path: ['stages'], message: 'each stage has a name of its own' })
   .refine((policy) => policy.stages.some((stage) => stage.name === policy.initial), { path: ['initial'], message: 'must be one of the stages' })
   .refine((policy) => policy.onPurchase === null || [policy.onPurchase.to, ...policy.onPurchase.from].every((name) => policy.stages.some((stage) => stage.name === name)), { path: ['onPurchase'], message: 'names stages listed' })
   .refine((policy) => policy.moves.every((move) => [move.from, move.to].every((name) => policy.stages.some((stage) => stage.name === name))), { path: ['moves'], message: 'moves go between the stages listed' })
 
 /** The ladder of tiers, lowest first, each with its service channel, and what a change may rest on. */
-export const Tiers = z
-  .strictObject({
-    tiers: z.array(z.strictObject({ name: Word, labels: Labels, channel: z.enum(['automated', 'relationship-manager', 'specialist-partner']) })).min(1).max(50),
-    bases: z.array(z.strictObject({ name: Word, labels: Labels })).min(1).max(50),
-    /** Net spend from which a tier is granted, or proposed to a person, by itself. */
-    onSpend: z.array(z.strictObject({ tier: Word, threshold: Money, mode: z.enum(['grant', 'propose']) })).max(50).default([]),
-  })
+const TiersShape = z.strictObject({
+  tiers: z.array(z.strictObject({ name: Word, labels: Labels, channel: z.enum(['automated', 'relationship-manager', 'specialist-partner']) })).min(1).max(50),
+  bases: z.array(z.strictObject({ name: Word, labels: Labels })).min(1).max(50),
+  /** Net spend from which a tier is granted, or proposed to a person, by itself. */
+  onSpend: z.array(z.strictObject({ tier: Word, threshold: Money, mode: z.enum(['grant', 'propose']) })).max(50).default([]),
+})
+export const Tiers = TiersShape
   .refine((policy) => unique(policy.tiers.map((tier) => tier.name)), { path: ['tiers'], message: 'each tier has a name of its own' })
   .refine((policy) => unique(policy.bases.map((basis) => basis.name)), { path: ['bases'], message: 'each basis has a name of its own' })
   .refine((policy) => policy.onSpend.every((rule) => policy.tiers.some((tier) => tier.name === rule.tier)), { path: ['onSpend'], message: 'names tiers listed' })
@@ -62,20 +62,20 @@ const StepTimes = z.strictObject({ targetDays: z.number().positive().max(3650), 
  * Classes and severities of complaint; for each level who is responsible, how far their authority goes, who handles
  * what is escalated to it, and the time for each step.
  */
-export const Complaints = z
-  .strictObject({
-    classes: z.array(z.strictObject({ name: Word, labels: Labels })).min(1).max(200),
-    severities: z.array(z.strictObject({ name: Word, labels: Labels, startsAtLevel: z.int().min(1).max(20) })).min(1).max(20),
-    levels: z.array(z.strictObject({
-      level: z.int().min(1).max(20),
-      role: z.enum(['clerk', 'manager']),
-      /** Who takes over what is escalated to this level; null: whoever of its role takes it up. */
-      handlerId: z.string().nullable(),
-      /** Up to this sum a handler of this level may settle alone, unless a limit of their own is set. */
-      authorityLimit: Money,
-      steps: z.strictObject({ reply: StepTimes, act: StepTimes, 'follow-up': StepTimes, improve: StepTimes }),
-    })).min(1).max(20),
-  })
+const ComplaintsShape = z.strictObject({
+  classes: z.array(z.strictObject({ name: Word, labels: Labels })).min(1).max(200),
+  severities: z.array(z.strictObject({ name: Word, labels: Labels, startsAtLevel: z.int().min(1).max(20) })).min(1).max(20),
+  levels: z.array(z.strictObject({
+    level: z.int().min(1).max(20),
+    role: z.enum(['clerk', 'manager']),
+    /** Who takes over what is escalated to this level; null: whoever of its role takes it up. */
+    handlerId: z.string().nullable(),
+    /** Up to this sum a handler of this level may settle alone, unless a limit of their own is set. */
+    authorityLimit: Money,
+    steps: z.strictObject({ reply: StepTimes, act: StepTimes, 'follow-up': StepTimes, improve: StepTimes }),
+  })).min(1).max(20),
+})
+export const Complaints = ComplaintsShape
   .refine((policy) => unique(policy.classes.map((one) => one.name)), { path: ['classes'], message: 'each class has a name of its own' })
   .refine((policy) => unique(policy.severities.map((one) => one.name)), { path: ['severities'], message: 'each severity has a name of its own' })
   .refine((policy) => policy.levels.every((level, index) => level.level === index + 1), { path: ['levels'], message: 'levels count 1, 2, 3 …' })
@@ -83,6 +83,9 @@ export const Complaints = z
 
 /** Adding a policy kind is one line here and its default in defaults.ts. */
 export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints }
+
+/** Policies as events keep them: their shape alone, so that a rule made stricter later leaves old events readable. */
+export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape }
 
 export type PolicyKind = keyof typeof policyKinds
 export type PolicyValues = { [K in PolicyKind]: z.infer<(typeof policyKinds)[K]> }
