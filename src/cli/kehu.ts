@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
+import { ProblemError } from '../http/errors.ts'
 import { version } from '../main.ts'
 import { compare } from './compare.ts'
 import { ImportFault } from './import/fault.ts'
@@ -21,7 +22,7 @@ const role = (value: string) => {
 const program = new Command('kehu')
   .description('Kehu 客户: an event-sourced customer service')
   .version(version)
-  .showHelpAfterError('(kehu --help lists the commands)')
+  .configureOutput({ outputError: (text, write) => write(`kehu: ${text.trim().replace(/^error: /, '').replaceAll('\n', ' ')} (kehu --help lists the commands)\n`) })
   .exitOverride()
   .addHelpText('after', `
 Environment:
@@ -77,6 +78,7 @@ const explain = (error: unknown): string => {
   if (error.name === 'AggregateError' || ('code' in error && error.code === 'ECONNREFUSED')) return 'The database does not answer: is it running, and is DATABASE_URL right?'
   if ('code' in error && error.code === 'EADDRINUSE') return 'The port is taken by another program: set PORT to a free one'
   if ('code' in error && error.code === 'EACCES') return `Not permitted: ${error.message}`
+  if (error instanceof ProblemError) return [error.problem.detail, ...(error.problem.errors ?? []).map(({ path, message }) => `${path} ${message}`)].join(' ')
   return error.message
 }
 

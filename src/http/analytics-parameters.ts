@@ -63,7 +63,7 @@ export const analysisOf = async (runtime: Runtime, asked: Asked): Promise<{ peri
   const last = parameters.instant(runtime, asked.asOf, 'asOf')
   const toInstant = parameters.instant(runtime, asked.to, 'to')
   const to = last !== null ? plusMs(last) : toInstant !== null && isDay(asked.to) ? plusMs(toInstant) : toInstant
-  if (from !== null && to !== null && from > to) parameters.bad('from', `must not be after ${asked.asOf === undefined ? 'to' : 'asOf'}`)
+  if (from !== null && to !== null && from >= to) parameters.bad('from', asked.asOf === undefined ? 'must be before to' : 'must not be after asOf')
 
   const { category, departmentId } = asked
   const known = () => {
@@ -93,6 +93,7 @@ export const figures = <Body extends z.ZodType>(body: Body) => ({
   content: { 'application/json': { schema: body }, 'text/csv': { schema: z.string() }, 'application/x-ndjson': { schema: z.string() } },
 })
 
+/** Rows as CSV with these columns, or as NDJSON as they are. */
 export const sendRows = (reply: FastifyReply, format: ExportFormat, rows: readonly Record<string, unknown>[], columns: readonly string[]): FastifyReply =>
   sendExport(reply, format, Readable.from(rows), columns)
 

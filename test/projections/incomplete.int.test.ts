@@ -91,7 +91,7 @@ describe('the list of incomplete customers', () => {
   })
 
   it('is whole over all pages, however few there are among however many, and however small the pages', async () => {
-    for (const limit of [1, 2, 500]) {
+    for (const limit of [1, 500]) {
       const found: string[] = []
       const pages: number[] = []
       for (let before: string | undefined; ; ) {
@@ -109,8 +109,8 @@ describe('the list of incomplete customers', () => {
   })
 
   it('shows only what the viewer sees in full', async () => {
-    const of = async (viewer: Parameters<typeof findIncomplete>[3]) => (await findIncomplete(db, schema, { ownerId: 'clerk', q: undefined }, viewer, { limit: 5, nameCharacters: 1 }, organisation)).items.length
+    const of = async (viewer: Parameters<typeof findIncomplete>[3]) => (await findIncomplete(db, schema, {}, viewer, { limit: 5, before: '5001', nameCharacters: 1 }, organisation)).items.length
     expect(await of({ all: false, employeeId: 'rival', memberOf: [], departments: [] })).toBe(0)
-    expect(await of({ all: false, employeeId: 'clerk', memberOf: [], departments: [] })).toBeGreaterThan(0)
+    expect(await of({ all: false, employeeId: 'clerk', memberOf: [], departments: [] })).toBe(1)
   })
 })

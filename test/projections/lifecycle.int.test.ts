@@ -126,7 +126,7 @@ describe('lifecycle analytics', () => {
           }
         }
       },
-    ), { numRuns: 40 })
+    ), { numRuns: 25 })
   }, 60_000)
 
   it('keeps the same rows in whatever batches the log is read, and who is responsible as the customer itself has it', async () => {
@@ -140,7 +140,7 @@ describe('lifecycle analytics', () => {
       expect(await dump(db, lifecycle)).toEqual(atOnce)
       const { rows } = await sql<{ customer_id: string; responsible_id: string | null }>`select customer_id, responsible_id from ${sql.id(schema, 'customer')}`.execute(db)
       expect(new Map(rows.map((row) => [row.customer_id, row.responsible_id]))).toEqual(new Map(all.map((history) => [history.customerId, visitsOf(history, 'stage')[0]?.responsibleId])))
-    }), { numRuns: 15 })
+    }), { numRuns: 10 })
   }, 60_000)
 
   const [noon, evening, night, later] = ['2026-03-03T04:00:00.000Z', '2026-03-03T10:00:00.000Z', '2026-03-03T16:00:00.000Z', '2026-03-13T16:00:00.000Z'] as const

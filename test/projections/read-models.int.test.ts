@@ -10,6 +10,7 @@ import { create, makeWorld, send, until, type World } from './world.ts'
 describe('a query of a read model', () => {
   let world: World
   const opened: ReadModels[] = []
+  const releases: (() => void)[] = []
   const open = (waitMs: number): ReadModels => {
     const readModels = makeReadModels({ db: world.db, connectionString: world.database.url, waitMs })
     opened.push(readModels)
@@ -27,6 +28,7 @@ describe('a query of a read model', () => {
         await customerLookup.project(trx, schema, events)
       },
     }
+    releases.push(() => release())
     return {
       projection,
       hold: () => {
@@ -45,6 +47,7 @@ describe('a query of a read model', () => {
     world = await makeWorld()
   })
   afterEach(async () => {
+    for (const release of releases.splice(0)) release()
     await Promise.all(opened.splice(0).map((readModels) => readModels.close()))
     await world.close()
   })
@@ -117,7 +120,8 @@ describe('a query of a read model', () => {
     await until('it has begun', () => runner.status().position > 0n)
     for (const failure of [await ask().catch((error: unknown) => error), await open(200).query(customerLookup, { after: position }, countCustomers).catch((error: unknown) => error)]) {
       expect(failure).toBeInstanceOf(ModelBuilding)
-      expect(failure).toMatchObject({ model: 'customer-lookup', position: runner.status().position })
+      const at = failure instanceof ModelBuilding ? failure.position : 0n
+      expect(at > 0n && at <= runner.status().position && at < position).toBe(true)
     }
     // Who names a position waits for it all the same.
     const waiting = ask(position)

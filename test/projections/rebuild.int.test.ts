@@ -213,8 +213,8 @@ const otherValue = ({ name, type }: Column) => {
   switch (type.split(' ')[0]) {
     case 'text': return sql`coalesce(${column}, '') || 'x'`
     case 'integer': case 'bigint': return sql`coalesce(${column}, 0) + 1`
-    case 'boolean': return sql`not ${column}`
-    case 'timestamptz': return sql`${column} + interval '1 microsecond'`
+    case 'boolean': return sql`${column} is not true`
+    case 'timestamptz': return sql`coalesce(${column}, '1970-01-01') + interval '1 microsecond'`
     case 'jsonb': return sql`case jsonb_typeof(${column}) when 'array' then ${column} || '[1]' else ${column} || '{"x": 1}' end`
     case 'tstzrange': return sql`case when isempty(${column}) then tstzrange('1970-01-01', '1970-01-02') else 'empty' end`
     case 'int8range': return sql`case when isempty(${column}) then int8range(1, 2) else 'empty' end`

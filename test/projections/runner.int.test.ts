@@ -272,7 +272,7 @@ describe('the runner', () => {
     const shorter = world.run(ownershipHistory)
     await until('it stops', () => shorter.status().state === 'stopped')
     expect(shorter.status().detail).toContain(`ownership-history has read up to position ${last.position}, where this log has another event or none`)
-    expect(await stoppedOf(ownershipHistory)).toBe(shorter.status().detail)
+    await until('the stop is on record', async () => (await stoppedOf(ownershipHistory)) === shorter.status().detail)
     await shorter.stop()
     await appendByHand(world, `customer-${customerId}`, 'EntryAbandoned', { by: 'rival' })
     const longer = world.run(ownershipHistory)

@@ -76,6 +76,7 @@ export const makeCluster = async (options: { services: number; reservationWaitMs
   const expectedDeaths = new Set<ChildProcess>()
   let lives = 0
   let deathsOfPostgres = 0
+  let postgresUp = true
 
   const services: Service[] = []
   for (let n = 0; n < options.services; n += 1) {
@@ -98,7 +99,7 @@ export const makeCluster = async (options: { services: number; reservationWaitMs
     })
     await log.close()
     const exited = once(child, 'exit')
-    const begun = deathsOfPostgres
+    const begun = postgresUp ? deathsOfPostgres : deathsOfPostgres - 1
     children.set(service, child)
     Object.assign(service, { life, state: 'starting', dead: exited.then(() => undefined) })
     void exited.then(async ([code, signal]) => {
@@ -148,10 +149,12 @@ export const makeCluster = async (options: { services: number; reservationWaitMs
   const killPostgres = async (andAlso: () => void): Promise<void> => {
     const pids = [postgres.pid, ...(await childrenOf(postgres.pid))]
     deathsOfPostgres += 1
+    postgresUp = false
     andAlso()
     pids.forEach(killNow)
     await postgres.exited
     postgres = await startEmbeddedPostgres({ dataDir, port })
+    postgresUp = true
   }
 
   const stop = async (): Promise<void> => {

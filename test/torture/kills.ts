@@ -81,9 +81,9 @@ export const newTally = (): Tally => ({ counts: new Map([...pairs, ...others].ma
 /** How many come at once for what others had reserved. */
 const RIVALS = 24
 
-const kinds = ['service', 'postgres', 'everything'] as const
+const kinds = ['service', 'rivals', 'postgres', 'everything'] as const
 type Kind = (typeof kinds)[number]
-const often = ['service', 'service', 'service', 'service', 'service', 'postgres', 'everything'] as const
+const often = ['service', 'service', 'service', 'rivals', 'rivals', 'postgres', 'everything'] as const
 
 /** What a kill left behind: reservations without their customer. */
 type Orphan = { flight: Flight; number: number }
@@ -102,7 +102,7 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   }
 
   /** Kills, looks where each command in flight stood, and lets the writers go on. */
-  const killAndLook = async (killed: readonly Service[], kill: () => Promise<void>): Promise<{ orphans: Orphan[]; end: bigint }> => {
+  const killAndLook = async (killed: readonly Service[], kill: () => Promise<void>): Promise<Orphan[]> => {
     const lives = killed.map((service) => service.life)
     const release = load.hold(lives)
     const flights = load.inFlight(lives)
@@ -122,14 +122,14 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     }
     // Most of those that had reserved something come back late: by then a rival may have fenced them.
     release(end, new Set(orphans.filter(() => random.chance(0.7)).map((orphan) => orphan.flight.command.key)))
-    return { orphans, end }
+    return orphans
   }
 
   const killServices = async (killed: readonly Service[]) => {
-    const left = await killAndLook(killed, () => cluster.kill(killed))
+    const orphans = await killAndLook(killed, () => cluster.kill(killed))
     tally.services += killed.length
     killed.forEach(revive)
-    return left
+    return orphans
   }
 
   const up = () => cluster.services.filter((service) => service.state === 'up')
@@ -138,9 +138,9 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
    * Rivals for what the dead had reserved come to another service, one after the other; that one dies while they
    * fence. Kills leave few reservations: writers that stop there of themselves add to them, and come back late.
    */
-  const killAmongRivals = async ({ orphans, end }: { orphans: readonly Orphan[]; end: bigint }): Promise<void> => {
-    const service = random.anyOf(up())
+  const killAmongRivals = async (service: Service | undefined, orphans: readonly Orphan[] = []): Promise<void> => {
     if (!service) return
+    const end = await runtime.store.head()
     const stopped = Array.from({ length: RIVALS }, () => load.newcomer())
     await Promise.all(stopped.map((command) => stopAfterReserving(runtime, command)))
     const wanted = [...orphans.map((orphan) => orphan.number), ...stopped.flatMap((command) => command.gains.map((gain) => gain.number))]
@@ -154,7 +154,7 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   /** Until there is something to interrupt: so many more commands were answered; on a slow machine, after a few seconds. */
   const someWork = async (commands: number): Promise<void> => {
     const from = load.answered.size
-    const end = performance.now() + 4000
+    const end = performance.now() + 3000
     while (load.answered.size < from + commands && performance.now() < end) await pause(5)
     await pause(random.between(0, 30))
   }
@@ -165,10 +165,13 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     if (!service) return
     switch (kind) {
       case 'service': {
-        const left = await killServices([service])
-        if (random.chance(0.8)) await killAmongRivals(left)
+        const orphans = await killServices([service])
+        if (random.chance(0.5)) await killAmongRivals(random.anyOf(up()), orphans)
         break
       }
+      case 'rivals':
+        await killAmongRivals(service)
+        break
       case 'postgres': {
         tally.postgres += 1
         await cluster.killPostgres()
@@ -188,10 +191,19 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   }
 
   return {
-    /** Kills, again and again, until the time is over, and of each kind at least once; then everything is up again. */
-    until: async (end: number): Promise<void> => {
+    /**
+     * Kills, again and again, for so many seconds, and in each way at least once; then everything is up again. With
+     * `everyPair` for half as long again, where no kill has fallen between some two appends yet: machines differ.
+     */
+    forSeconds: async (seconds: number, everyPair: boolean): Promise<void> => {
+      const began = performance.now()
+      const missing = () => pairs.some((pair) => tally.counts.get(pair) === 0)
       for (const kind of kinds) await once(kind)
-      while (performance.now() < end) await once(random.pick(often))
+      for (let passed = 0; passed < seconds || (everyPair && missing() && passed < seconds * 1.5); passed = (performance.now() - began) / 1000) {
+        // The shortest of all windows: it needs rivals to fence just then.
+        const rarely = (tally.counts.get('EntryAbandoned on rival → IdentityReserved') ?? 0) < 5
+        await once(rarely && random.chance(0.4) ? 'rivals' : random.pick(often))
+      }
       await Promise.all(reviving)
     },
   }

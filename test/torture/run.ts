@@ -16,7 +16,7 @@ export type TortureResult = { faults: string[]; tally: Tally; commands: number; 
  * Two processes of the service on one Postgres, writers over HTTP, and kill -9 of either and of Postgres, again and
  * again, for so many seconds. Afterwards everything that was promised is checked; what does not hold is in `faults`.
  */
-export const torture = async (options: { seconds: number; seed: number; writers: number; report: (line: string) => void }): Promise<TortureResult> => {
+export const torture = async (options: { seconds: number; seed: number; writers: number; everyPair: boolean; report: (line: string) => void }): Promise<TortureResult> => {
   const { seed, report } = options
   const started = performance.now()
   const say = (line: string) => report(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}`)
@@ -37,7 +37,7 @@ export const torture = async (options: { seconds: number; seed: number; writers:
       const token = await cluster.token()
       const load = startLoad({ seed, writers: options.writers, services: cluster.services, token, keyedHash: core.runtime.keyedHash })
       const killer = makeKiller({ cluster, load, random, tally, runtime: core.runtime, reservationWaitMs: RESERVATION_WAIT_MS })
-      await killer.until(performance.now() + options.seconds * 1000)
+      await killer.forSeconds(options.seconds, options.everyPair)
       await load.stop()
       say(`${load.answered.size} commands answered, ${load.retries()} sent again; killed: ${tally.services} services, ${tally.postgres} Postgres, ${tally.everything} everything`)
 

@@ -10,7 +10,7 @@ const { values } = parseArgs({ options: { seconds: { type: 'string', default: '1
 const seed = Number(values.seed)
 console.log(`torture: seed ${seed}, ${values.seconds} s, ${values.writers} writers`)
 
-const { faults, tally, commands, retries, events, fences } = await torture({ seconds: Number(values.seconds), seed, writers: Number(values.writers), report: (line) => console.log(line) })
+const { faults, tally, commands, retries, events, fences } = await torture({ seconds: Number(values.seconds), seed, writers: Number(values.writers), everyPair: true, report: (line) => console.log(line) })
 
 console.log(`\n${commands} commands, ${retries} resent, ${events} events, ${fences} fences. Killed: ${tally.services} services, ${tally.postgres} times Postgres, ${tally.everything} times everything; ${tally.inFlight} commands were in flight.`)
 console.log('Kills that fell between two appends (a row for each command in flight):')

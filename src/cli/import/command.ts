@@ -45,41 +45,58 @@ export const single = (value: CommandInMap['once'], row: Row, surroundings: Surr
   return taken === undefined ? undefined : JSON.stringify(taken)
 }
 
-/** Takes values, objects and lists from a row. What is empty is left out, and so is what holds nothing else. */
+/** Takes values, objects and lists from a row. What is empty is left out, and what has nothing left in it. */
 const taker = (row: Row, surroundings: Surroundings, faults: RowFault[]) => {
+  let filled = 0
   const take = (node: Node, path: string): Json | undefined => {
     switch (node.kind) {
       case 'constant':
         return node.value
       case 'value': {
-        const converted = valueOf(node, row, surroundings)
-        if (converted === undefined || 'value' in converted) return converted?.value
+        const text = textOf(node, row)
+        if (text === undefined) return node.expression.otherwise
+        filled += 1
+        const converted = convert(text, node, row, surroundings)
+        if ('value' in converted) return converted.value
         faults.push({ field: path, reason: `${converted.fault}${columnOf(node)}` })
         return undefined
       }
       case 'list': {
-        const items = node.items.flatMap((item, index) => take(item, `${path}/${index}`) ?? [])
+        const items = node.items.flatMap((item, index) => {
+          const before = filled
+          const value = take(item, `${path}/${index}`)
+          // Constants alone say nothing about this row: the kind of an identifier it does not have.
+          return value === undefined || (takesFromRow(item) && filled === before) ? [] : [value]
+        })
         return items.length === 0 && node.items.length > 0 ? undefined : items
       }
       case 'object': {
         const entries = node.entries.flatMap(([key, item]) => {
           const value = take(item, `${path}/${key}`)
-          return value === undefined ? [] : [[key, value, item.kind] as const]
+          return value === undefined ? [] : [[key, value] as const]
         })
-        // Constants alone say nothing about this row: the kind of an identifier that is not there.
-        const isEmpty = node.entries.some(([, item]) => item.kind !== 'constant') && entries.every(([, , kind]) => kind === 'constant')
-        return isEmpty ? undefined : Object.fromEntries(entries.map(([key, value]) => [key, value]))
+        return entries.length === 0 && node.entries.length > 0 ? undefined : Object.fromEntries(entries)
       }
     }
   }
   return take
 }
 
-const valueOf = (node: Value, row: Row, { zone, hashId }: Surroundings): Converted<Json> | undefined => {
-  const { source, expression } = node
-  const { values, otherwise, type = 'text' } = expression
-  const text = textOf(node, row)
-  if (text === undefined) return otherwise === undefined ? undefined : { value: otherwise }
+const takesFromRow = (node: Node): boolean => {
+  switch (node.kind) {
+    case 'constant':
+      return false
+    case 'value':
+      return true
+    case 'list':
+      return node.items.some(takesFromRow)
+    case 'object':
+      return node.entries.some(([, item]) => takesFromRow(item))
+  }
+}
+
+const convert = (text: string, { source, expression, currency }: Value, row: Row, { zone, hashId }: Surroundings): Converted<Json> => {
+  const { values, type = 'text' } = expression
   if (source.from === 'hash') return { value: [source.prefix, hashId(source.columns.map((column) => cell(row, column, true)))].filter((part) => part !== '').join('-') }
   if (values !== undefined) {
     const translated = Object.hasOwn(values, text) ? values[text] : undefined
@@ -92,7 +109,7 @@ const valueOf = (node: Value, row: Row, { zone, hashId }: Surroundings): Convert
     case 'decimal':
       return toNumber(text, expression, type === 'integer')
     case 'money':
-      return toMoney(text, fill(node.currency, row) ?? '', expression)
+      return toMoney(text, fill(currency, row) ?? '', expression)
     case 'date':
       return toDate(text, expression.format)
     case 'instant':

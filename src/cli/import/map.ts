@@ -114,9 +114,11 @@ export const checkColumns = (map: ImportMap, columns: readonly string[]): void =
   ])
   const unknown = named.filter(({ column }) => !columns.includes(column))
   if (unknown.length === 0) return
+  // Then the first line is no header, and holds what is not for a terminal.
+  if (named.every(({ column }) => !columns.includes(column))) throw new ImportFault('The first line of the file names none of the columns of the map: does the file have a header, and is the delimiter right?')
   throw new ImportFault([
     `The map names ${unknown.length} column(s) the file does not have:`,
     ...unknown.map(({ path, column }) => `  ${path.join('/')} names ${column}`),
-    `The file has ${columns.join(', ')}. Is its delimiter right, and does it have a header?`,
+    `The file has ${columns.join(', ')}.`,
   ].join('\n'))
 }

@@ -129,8 +129,8 @@ export const findCustomers = async (
 
 export type IncompleteCustomer = CustomerSummary & { missing: FieldProblem[] }
 
-const CANDIDATES = 500
-const MOST_CANDIDATES = 5000
+const CANDIDATES = 250
+const MOST_CANDIDATES = 2500
 
 /**
  * Customers whose record lacks what the template in force requires at their stage, of those the viewer sees in full:
