@@ -98,6 +98,8 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   for (const pid of running) process.kill(-pid, 'SIGKILL')
+  // Only after a failure is one left.
+  await postmaster().then((pid) => process.kill(pid, 'SIGQUIT'), () => undefined)
   for (const folder of [temporary, dataDir]) await rm(folder, { recursive: true, force: true })
 })
 
@@ -158,7 +160,7 @@ describe('kehu, without a service', () => {
   })
 })
 
-describe('kehu, on a data folder of its own', () => {
+describe('kehu, on a data folder of its own', { timeout: 90_000 }, () => {
   let service: Service
   let wang: { customerId: string; position: string }
 

@@ -11,7 +11,7 @@ describe('lists', () => {
   let ids: string[]
   let position: string
   beforeAll(async () => {
-    service = await startService({ KEHU_READ_WAIT_MS: '1500' })
+    service = await startService({ KEHU_READ_WAIT_MS: '3000' })
     await organise(service, { north: null, south: null }, { zhao: 'north', li: 'south' })
     zhao = service.as('clerk', 'zhao')
     const lines = (count: number, of: (index: number) => object) => Array.from({ length: count }, (_, index) => ({ command: 'create-customer', key: `list ${index}`, body: individual(of(index)) }))

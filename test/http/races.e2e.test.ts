@@ -88,16 +88,16 @@ describe('two service processes on one database', () => {
     expect((await clerk('leaver', 0).get('/customers')).status).toBe(401)
     const departed = performance.now()
     await until(async () => (await clerk('leaver', 1).get('/customers')).status === 401)
-    expect(performance.now() - departed).toBeLessThan(2000)
+    expect(performance.now() - departed).toBeLessThan(5000)
   })
 
   it('a process told to stop finishes what it accepted: every answer given is in the log, and the other goes on', async () => {
-    const third = await startProcess(place)
-    const sender = place.as('clerk', 'qian', third.url)
+    const [stays, goes] = processes
+    const sender = place.as('clerk', 'qian', goes?.url)
     const sent = HUNDRED.map((index) => sender.send('create-customer', individual({ customerId: `stopped-${index}` })).catch(() => undefined))
     await Promise.race(sent)
     const asked = performance.now()
-    expect(await third.stop()).toBe(0)
+    expect(await goes?.stop()).toBe(0)
     // Connections that are kept alive do not hold it up.
     expect(performance.now() - asked).toBeLessThan(10_000)
     const answers = (await Promise.all(sent)).filter((answer) => answer !== undefined)
@@ -105,6 +105,6 @@ describe('two service processes on one database', () => {
     const { rows } = await place.database.pool.query<{ stream: string }>(`select stream from kehu.event where stream like 'customer-stopped-%' and type = 'CustomerCreated'`)
     const inLog = new Set(rows.map((row) => row.stream))
     expect(answers.filter((answer) => answer.status === 201).map(accepted).filter((made) => !inLog.has(made.streamId))).toEqual([])
-    expect((await clerk('qian', 0).send('create-customer', individual())).status).toBe(201)
+    expect((await place.as('clerk', 'qian', stays?.url).send('create-customer', individual())).status).toBe(201)
   })
 })

@@ -14,7 +14,7 @@ import { appendByHand, create, dump, everything, makeWorld, mobile, models, send
 
 const inBatchesOf = (store: EventStore, batchSize: () => number): EventStore => ({ ...store, subscribe: (options) => store.subscribe({ ...options, batchSize: batchSize() }) })
 
-describe('the rows of a read model', () => {
+describe('the rows of a read model', { timeout: 60_000 }, () => {
   let world: World
   let log: Batch['events']
   let neverCreated: string
@@ -82,7 +82,7 @@ describe('the rows of a read model', () => {
   })
 })
 
-describe('the runner', () => {
+describe('the runner', { timeout: 60_000 }, () => {
   let world: World
   beforeEach(async () => {
     world = await makeWorld()

@@ -35,13 +35,18 @@ export type Cluster = {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
+/** A free port below those the system gives to connections: a killed service shall find it free again. */
+const freePort = async (): Promise<number> => {
+  const port = 15_000 + Math.floor(Math.random() * 17_000)
+  const server = createServer()
+  const free = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (!free) return freePort()
   server.close()
   await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : freePort()
+  return port
 }
 
 /** The processes whose parent this is. */
