@@ -26,6 +26,10 @@ describe('a file is read as what it is', () => {
     expect(rows).toEqual([{ 姓名: '王小明㐂', 城市: '深圳' }])
   })
 
+  it('GB18030 with a byte-order mark', async () => {
+    expect((await rowsOf(Buffer.concat([Uint8Array.from([0x84, 0x31, 0x95, 0x33]), gb18030]))).source.columns).toEqual(['姓名', '城市'])
+  })
+
   it('UTF-8 with a byte-order mark, and with Windows line ends', async () => {
     const { source, rows } = await rowsOf('\uFEFF姓名,城市\r\n王小明,深圳\r\n')
     expect(source).toMatchObject({ encoding: 'utf-8', columns: ['姓名', '城市'] })

@@ -135,6 +135,17 @@ describe('running an import again', () => {
     expect((await importOf(runtime, right, map, { id: 'old-crm' })).counts).toEqual({ 'create-customer': { ...none, already: 2 }, 'record-purchase': { ...none, created: 1, already: 2 } })
   })
 
+  it('under another id finds the customers there: they are duplicates, and their purchases are there already', async () => {
+    const map = await folder.put('sales.yaml', salesMap)
+    const file = await folder.put('sales.csv', 'id,day,amount\n1,20260101,10.00\n2,20260102,30.00\n')
+    await importOf(runtime, file, map, { id: 'one' })
+    const head = await store.head()
+    const other = await importOf(runtime, file, map, { id: 'other' })
+    expect(other.counts).toEqual({ 'create-customer': { ...none, duplicate: 2 }, 'record-purchase': { ...none, already: 2 } })
+    expect(other.refusals[0]).toMatchObject({ row: 1, reasons: [{ problem: 'customer-exists' }] })
+    expect(await store.head()).toBe(head)
+  })
+
   it('with a map that reads an imported row otherwise does not import it twice, and says why', async () => {
     const file = await folder.put('people.csv', people(3))
     await importOf(runtime, file, await folder.put('people.yaml', peopleMap))

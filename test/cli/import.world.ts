@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { readImport } from '../../src/cli/import/import.ts'
 import { openReport } from '../../src/cli/import/report.ts'
-import { runImport, type ImportOptions, type Refusal, type Summary } from '../../src/cli/import/run.ts'
+import { runImport, type Counts, type ImportOptions, type Refusal, type Summary } from '../../src/cli/import/run.ts'
 import { bootstrapLog } from '../../src/commands/bootstrap.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { handleNamed } from '../../src/commands/send.ts'
@@ -36,7 +36,7 @@ export const makeFolder = async () => {
   return { path, put, remove: () => rm(path, { recursive: true, force: true }) }
 }
 
-export type Ran = { summary: Summary; refusals: Refusal[]; counts: Record<string, object>; importId: string }
+export type Ran = { summary: Summary; refusals: Refusal[]; counts: Record<string, Counts>; importId: string }
 export type How = Partial<Pick<ImportOptions, 'actor' | 'concurrency' | 'signal' | 'retryRefused' | 'onRow'>> & { id?: string; report?: string }
 
 /** Imports a file by a map, and gathers what was refused. */

@@ -156,6 +156,7 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     const from = load.answered.size
     const end = performance.now() + 3000
     while (load.answered.size < from + commands && performance.now() < end) await pause(5)
+    while (up().length === 0 && performance.now() < end + 60_000) await pause(10)
     await pause(random.between(0, 30))
   }
 

@@ -31,6 +31,10 @@ export const torture = async (options: { seconds: number; seed: number; writers:
   }
   try {
     await Promise.all(cluster.services.map(cluster.start))
+    if (cluster.services.some((service) => service.state !== 'up')) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      throw new Error(`a service did not start: ${cluster.faults.join('; ')}`)
+    }
     say('two services are up on one Postgres')
     const core = await openCore(readConfig({ KEHU_DATA_DIR: cluster.dataDir, DATABASE_URL: cluster.databaseUrl() }), `${cluster.databaseUrl()}?application_name=torture`, report)
     try {

@@ -16,7 +16,7 @@ const CONCURRENCY = 64
 export type Refusal = { row: number; line: number; command: string; outcome: OutcomeName; reasons: readonly Reason[] }
 
 export type Counts = Record<OutcomeName, number>
-/** `finished`: the whole file was gone through. Counts by command, in the order of the map. */
+/** `rows`: those gone through; `finished`: all of the file were. Counts by command, in the order of the map. */
 export type Summary = { rows: number; finished: boolean; commands: ReadonlyMap<string, Counts> }
 
 export type ImportOptions = {
@@ -90,7 +90,7 @@ export const runImport = async (options: ImportOptions): Promise<Summary> => {
       if (count) count[outcome] += 1
       if (reasons.length > 0) await onRefusal?.({ row: row.number, line: row.line, command: name, outcome, reasons })
     }
-    rows += 1
+    if (results.every(({ result }) => result !== undefined)) rows += 1
     onRow?.(rows)
   }
 
