@@ -113,6 +113,14 @@ describe('running an import again', () => {
     expect((await logOf(runtime)).types.get('CustomerCreated')).toBe(60)
   })
 
+  it('by two at once does nothing twice', async () => {
+    const file = await folder.put('people.csv', people(100))
+    const map = await folder.put('people.yaml', peopleMap)
+    const both = await Promise.all([importOf(runtime, file, map), importOf(runtime, file, map)])
+    expect(both.map(({ summary }) => allIn(summary))).toEqual([true, true])
+    expect((await logOf(runtime)).types.get('CustomerCreated')).toBe(100)
+  })
+
   it('stops at the row where the log stays out of reach, and goes on from there', async () => {
     const file = await folder.put('people.csv', people(200))
     const map = await folder.put('people.yaml', peopleMap)
