@@ -82,3 +82,28 @@ export const defineCategory = async (runtime: Runtime, body: unknown): Promise<v
 }
 
 export const none = { created: 0, already: 0, duplicate: 0, invalid: 0 }
+
+/** A file of so many customers, each with a mobile number. */
+export const people = (count: number) => `name,mobile\n${Array.from({ length: count }, (_, index) => `客户${index},${13_800_000_000 + index}`).join('\n')}\n`
+export const peopleMap = `
+name: people
+commands:
+  - command: create-customer
+    body:
+      category: individual-retail
+      name: { column: name }
+      identifiers: [{ kind: mobile, value: { column: mobile } }]
+      claim: false`
+/** Customers at their first row, and a purchase from each row. */
+export const salesMap = `
+name: sales
+commands:
+  - command: create-customer
+    once: \${id}
+    body: { customerId: 'shop-\${id}', category: individual-retail, name: 'Customer \${id}', claim: false }
+  - command: record-purchase
+    body:
+      customerId: shop-\${id}
+      purchaseId: shop-\${#row}
+      at: { column: day, type: instant, format: yyyyMMdd }
+      amount: { column: amount, type: money, currency: CNY }`

@@ -1,8 +1,9 @@
-import { createWriteStream } from 'node:fs'
 import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
 import { stringify } from 'csv-stringify/sync'
 import { ImportFault } from './fault.ts'
-import { refusedOf, type Refusal, type Summary } from './run.ts'
+import { outcomes, type OutcomeName } from './outcome.ts'
+import type { Refusal, Summary } from './run.ts'
 
 const columns = ['row', 'line', 'command', 'field', 'problem', 'reason'] as const
 
@@ -32,15 +33,11 @@ export const openReport = async (path: string): Promise<{ add: (refusal: Refusal
   }
 }
 
-const words = { created: 'created', already: 'done already', duplicate: 'refused as duplicate', invalid: 'refused as invalid' } as const
+const words: Record<OutcomeName, string> = { created: 'created', already: 'done already', duplicate: 'refused as duplicate', invalid: 'refused as invalid' }
 const grouped = (count: number): string => count.toLocaleString('en')
 
 /** What the import came to, a line for each command of the map. */
 export const summaryLines = ({ rows, commands }: Summary): string[] => [
   `${grouped(rows)} row(s)`,
-  ...[...commands].map(([name, counts]) =>
-    `  ${name}: ${Object.entries(words).map(([outcome, word]) => `${grouped(Object.entries(counts).find(([key]) => key === outcome)?.[1] ?? 0)} ${word}`).join(', ')}`),
+  ...[...commands].map(([name, counts]) => `  ${name}: ${outcomes.map((outcome) => `${grouped(counts[outcome])} ${words[outcome]}`).join(', ')}`),
 ]
-
-/** How many commands were refused. */
-export const refusedIn = ({ commands }: Summary): number => [...commands.values()].reduce((sum, counts) => sum + refusedOf(counts), 0)

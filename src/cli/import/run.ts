@@ -5,7 +5,7 @@ import { canonical } from '../../event-store/canonical.ts'
 import { prepare, single, type Prepared, type Surroundings } from './command.ts'
 import type { CommandInMap, ImportMap } from './map.ts'
 import { makeOrder, makeSlots } from './order.ts'
-import { outcomes, type Outcome, type OutcomeName, type Reason } from './outcome.ts'
+import type { Outcome, OutcomeName, Reason } from './outcome.ts'
 import type { Row } from './rows.ts'
 import { ImportStopped, makeSend } from './send.ts'
 
@@ -60,8 +60,7 @@ export const runImport = async (options: ImportOptions): Promise<Summary> => {
 
   const runRow = async (row: Row): Promise<Done> => {
     const chosen = choose(row)
-    const keys = chosen.flatMap(({ prepared }) => (prepared && 'keys' in prepared ? prepared.keys : []))
-    const results = await inOrder([...new Set(keys)], () => inSlot(async () => {
+    const results = await inOrder([...new Set(chosen.flatMap(({ prepared }) => prepared?.keys ?? []))], () => inSlot(async () => {
       const come: Done['results'] = []
       for (const { name, place, prepared, reasons } of chosen) {
         const result = prepared ? await (signal.aborted ? undefined : send(prepared, `import/${importId}/${row.number}${place}`).catch(stopAt(row))) : { outcome: 'invalid' as const, reasons }
@@ -95,27 +94,33 @@ export const runImport = async (options: ImportOptions): Promise<Summary> => {
   }
 
   const window: Promise<Done>[] = []
-  for await (const row of options.rows) {
-    if (signal.aborted) {
-      finished = false
-      break
+  try {
+    for await (const row of options.rows) {
+      if (signal.aborted) {
+        finished = false
+        break
+      }
+      window.push(runRow(row))
+      // Wider than what runs at once: rows that wait for one of their own customer keep nobody else from going.
+      if (window.length >= concurrency * 4) {
+        const next = window.shift()
+        if (next) await settle(await next)
+      }
     }
-    window.push(runRow(row))
-    // Wider than what runs at once: rows that wait for one of their own customer keep nobody else from going.
-    if (window.length >= concurrency * 4) {
-      const next = window.shift()
-      if (next) await settle(await next)
-    }
+    for (let next = window.shift(); next; next = window.shift()) await settle(await next)
+  } finally {
+    // A report that cannot be written, a file that is gone: what is under way still ends before anything is closed.
+    stop.abort()
+    await Promise.allSettled(window)
   }
-  for (const next of window) await settle(await next)
   if (stopped !== undefined) throw stopped
   return { rows, finished, commands: counts }
 }
 
+/** How many commands were refused. */
+export const refusedIn = ({ commands }: Summary): number => [...commands.values()].reduce((sum, counts) => sum + counts.duplicate + counts.invalid, 0)
 /** Whether every row is in: nothing was refused, and nothing left out. */
-export const allIn = ({ finished, commands }: Summary): boolean => finished && [...commands.values()].every((counts) => counts.duplicate + counts.invalid === 0)
-export const emptyCounts = (): Counts => ({ created: 0, already: 0, duplicate: 0, invalid: 0 })
-export const refusedOf = (counts: Counts): number => outcomes.filter((one) => one === 'duplicate' || one === 'invalid').reduce((sum, one) => sum + counts[one], 0)
+export const allIn = (summary: Summary): boolean => summary.finished && refusedIn(summary) === 0
 
 type Chosen = { name: string; place: string; prepared: Prepared | undefined; reasons: Reason[] }
 

@@ -26,7 +26,7 @@ export const makeSend = ({ runtime, actor, retryRefused, signal }: { runtime: Ru
     const caller = { actor, role: 'system', employeeId: onBehalfOf, onBehalfOf } as const
     for (let tries = 1; ; tries += 1) {
       const answer = await handleNamed(watched, command.name, body, { caller, key }).catch((error: unknown) => {
-        if (!(error instanceof EventStoreUnavailable) && !isConnectionError(error)) throw new ImportStopped('A command broke in a way nobody foresaw', { cause: error })
+        if (!(error instanceof EventStoreUnavailable) && !isConnectionError(error)) throw new ImportStopped(`${command.name} broke in a way nobody foresaw (${error instanceof Error ? error.name : 'unknown'})`, { cause: error })
         if (tries >= MOST_TRIES || signal.aborted) throw new ImportStopped('The log is out of reach', { cause: error })
         return undefined
       })
