@@ -2,12 +2,14 @@ import type { Kysely } from 'kysely'
 import { Migrator, type MigrationProvider } from 'kysely/migration'
 import * as log from './0001-log.ts'
 import * as processes from './0002-processes.ts'
+import * as pendingAppends from './0003-pending-appends.ts'
 
 // A new migration is one line here. What has been released never changes.
 const provider: MigrationProvider = {
   getMigrations: async () => ({
     '0001-log': log,
     '0002-processes': processes,
+    '0003-pending-appends': pendingAppends,
   }),
 }
 

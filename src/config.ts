@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { faultOf } from './event-store/eventstoredb/connection.ts'
 
 /** A key of 32 bytes, as base64. */
 const Key = z.string().transform((text, context) => {
@@ -18,6 +19,11 @@ const Environment = z.object({
   HOST: withDefault(z.string(), '127.0.0.1'),
   KEHU_DATA_DIR: withDefault(z.string(), '.kehu'),
   DATABASE_URL: optional(url(/^postgres(ql)?:$/, 'must be postgres://user:password@host:port/database')),
+  EVENTSTORE_URL: optional(z.string().superRefine((text, context) => {
+    const message = faultOf(text)
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })),
+  EVENTSTORE_PREFIX: optional(z.string().regex(/^[a-z0-9]{1,32}$/, 'must be up to 32 letters a to z and digits')),
   LOG_LEVEL: withDefault(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be fatal, error, warn, info, debug, trace or silent'), 'info'),
   KEHU_MASTER_KEY: optional(Key),
   KEHU_OLD_MASTER_KEYS: withDefault(z.string().transform((text) => text.split(',').filter((part) => part.trim() !== '')).pipe(z.array(Key)), ''),
@@ -29,6 +35,7 @@ const Environment = z.object({
   KEHU_TIME_ZONE: withDefault(z.string().refine((zone) => timeZones.has(zone), 'must be an IANA time zone such as Asia/Shanghai'), 'Asia/Shanghai'),
   KEHU_ANALYST_ROLE: withDefault(z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be the name of a Postgres role'), 'kehu_analyst'),
   KEHU_RESERVATION_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(10, 'must be at least 10 ms').max(60_000, 'must be at most 60000 ms'), 2000),
+  KEHU_START_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(0).max(600_000, 'must be at most 600000 ms'), 30_000),
   KEHU_READ_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(0).max(60_000, 'must be at most 60000 ms'), 5000),
 })
 
@@ -44,6 +51,7 @@ export const readConfig = (environment: Record<string, string | undefined>) => {
   const parsed = Environment.safeParse(environment)
   const faults = parsed.error?.issues.map((issue) => `${issue.path[0]?.toString() ?? ''} ${issue.message}`) ?? []
   if (environment['KEHU_PUBLIC_KEY'] && environment['KEHU_JWKS_URL']) faults.push('KEHU_PUBLIC_KEY and KEHU_JWKS_URL cannot both say whose tokens count; set one')
+  if (environment['EVENTSTORE_PREFIX']?.trim() && !environment['EVENTSTORE_URL']?.trim()) faults.push('EVENTSTORE_PREFIX names a log in EventStoreDB: EVENTSTORE_URL must say where that is')
   if (!parsed.success || faults.length > 0) throw new ConfigError(`The environment is not valid: ${faults.join('; ')}`)
   const { data } = parsed
   return {
@@ -51,6 +59,8 @@ export const readConfig = (environment: Record<string, string | undefined>) => {
     host: data.HOST,
     dataDir: data.KEHU_DATA_DIR,
     databaseUrl: data.DATABASE_URL,
+    eventStoreUrl: data.EVENTSTORE_URL,
+    eventStorePrefix: data.EVENTSTORE_PREFIX,
     logLevel: data.LOG_LEVEL,
     masterKey: data.KEHU_MASTER_KEY,
     oldMasterKeys: data.KEHU_OLD_MASTER_KEYS,
@@ -62,6 +72,7 @@ export const readConfig = (environment: Record<string, string | undefined>) => {
     timeZone: data.KEHU_TIME_ZONE,
     analystRole: data.KEHU_ANALYST_ROLE,
     reservationWaitMs: data.KEHU_RESERVATION_WAIT_MS,
+    startWaitMs: data.KEHU_START_WAIT_MS,
     readWaitMs: data.KEHU_READ_WAIT_MS,
   }
 }

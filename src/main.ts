@@ -15,8 +15,12 @@ import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
 import { makeCodec } from './event-store/codec.ts'
 import { fingerprint, makeKeyring, type Keyring } from './event-store/keyring.ts'
-import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
+import { makeEventStoreDbEventStore } from './event-store/eventstoredb/store.ts'
+import { adoptPlace } from './event-store/place.ts'
+import { EventStoreUnavailable, type EventStore } from './event-store/port.ts'
+import { isConnectionError } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
+import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
@@ -35,6 +39,8 @@ export type Core = {
   keyring: Keyring
   processLog: ProcessLog
   placeId: string
+  /** Where the log has been before it was copied to where it is. */
+  earlierPlaces: readonly string[]
   analystRole: string | null
   connectionString: string
   firstStart: boolean
@@ -54,7 +60,7 @@ export const openCore = async (config: Config, connectionString: string, report:
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
   const keyring = makeKeyring(pool, secrets.masterKeys)
   const codec = makeCodec(keyring)
-  const store = makePostgresEventStore({ connectionString, pool })
+  const store = makeEventStore(config, connectionString, pool)
   const runtime: Runtime = {
     store,
     codec,
@@ -72,13 +78,21 @@ export const openCore = async (config: Config, connectionString: string, report:
   }
   try {
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
-    const placeId = runtime.organisation.current().log?.places.at(-1) ?? ''
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId, analystRole, connectionString, firstStart: opened, close }
+    const places = runtime.organisation.current().log?.places ?? []
+    const placeId = places.at(-1) ?? ''
+    await adoptPlace(pool, placeId)
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId, earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
   }
 }
+
+/** The log: in EventStoreDB where one is named, else in Postgres. */
+const makeEventStore = ({ eventStoreUrl, eventStorePrefix }: Config, connectionString: string, pool: pg.Pool): EventStore =>
+  eventStoreUrl === undefined
+    ? makePostgresEventStore({ connectionString, pool })
+    : makeEventStoreDbEventStore({ url: eventStoreUrl, pool, ...(eventStorePrefix === undefined ? {} : { prefix: eventStorePrefix }) })
 
 /** The analysts' read-only role: made if this user may; a managed Postgres may refuse, and is not worse for it. */
 const ensureAnalystRole = async (db: Kysely<unknown>, role: string, report: (message: string) => void): Promise<string | null> => {
@@ -155,16 +169,16 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     for (const close of started.toReversed()) await close()
   }
   try {
-    const core = await openCore(config, database.connectionString, (message) => logger.warn(message), observe)
+    const core = await whenReachable(config.startWaitMs, onProgress, () => openCore(config, database.connectionString, (message) => logger.warn(message), observe))
     started.push(core.close)
-    const { db, runtime, processLog, connectionString, placeId, analystRole, secrets } = core
+    const { db, runtime, processLog, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
     const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
     started.push(readModels.close)
     const background = new AbortController()
     const runners = projections.map((projection) => runProjection({
-      db, connectionString, store: runtime.store, codec: runtime.codec, placeId, analystRole,
+      db, connectionString, store: runtime.store, codec: runtime.codec, placeId, earlierPlaces, analystRole,
       report: ({ model, level, message }) => logger[level]({ model }, message),
     }, projection, background.signal))
     const following = runtime.organisation.follow(background.signal)
@@ -206,6 +220,21 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   }
 }
 
+/** Servers that are started together come up in any order: who is not there yet is waited for, a while. */
+const whenReachable = async <T>(waitMs: number, onProgress: (message: string) => void, open: () => Promise<T>): Promise<T> => {
+  const until = performance.now() + waitMs
+  for (let said = false; ; said = true) {
+    try {
+      return await open()
+    } catch (error) {
+      const away = error instanceof EventStoreUnavailable ? 'the event store' : isConnectionError(error) ? 'PostgreSQL' : undefined
+      if (away === undefined || performance.now() > until) throw error
+      if (!said) onProgress(`Waiting for ${away}: ${error instanceof Error ? error.message : ''}`)
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+  }
+}
+
 /** A short log is read at once: who is told that the service answers shall find the read models ready. A long one is not waited for. */
 const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> => {
   const until = performance.now() + BUILD_MS
@@ -237,7 +266,7 @@ const collectMetrics = (metrics: Registry): NonNullable<Runtime['observe']> => {
 
 const watchLag = (metrics: Registry, ask: () => Promise<{ head: bigint; statuses: { model: string; version: number; state: string; position: bigint }[] }>): void => {
   const lag = new Gauge({
-    name: 'kehu_projection_lag_events', help: 'Events of the log a read model has not read yet', labelNames: ['model'], registers: [metrics],
+    name: 'kehu_projection_lag', help: 'How far a read model is behind the end of the log: events in Postgres, bytes of log in EventStoreDB', labelNames: ['model'], registers: [metrics],
     collect: async () => {
       const { head, statuses } = await ask().catch(() => ({ head: 0n, statuses: [] }))
       for (const one of statuses) lag.set({ model: one.model }, Number(head > one.position ? head - one.position : 0n))

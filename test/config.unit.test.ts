@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from 'vitest'
+import { afterAll, describe, expect, it, test, vi } from 'vitest'
 import { ConfigError, readConfig } from '../src/config.ts'
 
 const key = Buffer.alloc(32, 7).toString('base64')
@@ -18,6 +18,8 @@ const refusal = (environment: Record<string, string>): string => {
 const wrong: Record<string, string[]> = {
   PORT: ['eighty-eighty', '65536', '-1', '80.5'],
   DATABASE_URL: ['mysql://secret-user:secret-word@db/x', 'secret-word', 'postgres//secret-word'],
+  EVENTSTORE_URL: ['https://secret-word', 'secret-word', 'esdb://secret-user:secret-word@db:x', 'esdb://secret-user:secret-word@db?secret=1', 'esdb://secret-user:secret-word@db?tlsVerifyCert=false'],
+  EVENTSTORE_PREFIX: ['Secret', 'secret.word', 'x'.repeat(33)],
   LOG_LEVEL: ['loudest'],
   KEHU_MASTER_KEY: ['c2VjcmV0LXdvcmQ=', Buffer.alloc(31, 9).toString('base64'), 'not base64 at all!'],
   KEHU_OLD_MASTER_KEYS: [`${key},c2VjcmV0LXdvcmQ=`],
@@ -28,15 +30,19 @@ const wrong: Record<string, string[]> = {
   KEHU_TIME_ZONE: ['Mars/Olympus', 'UTC+8'],
   KEHU_ANALYST_ROLE: ['Secret-Word', 'a; drop role b', 'x'.repeat(64)],
   KEHU_RESERVATION_WAIT_MS: ['soon', '9', '60001', '10.5'],
+  KEHU_START_WAIT_MS: ['never', '-1', '600001'],
   KEHU_READ_WAIT_MS: ['later', '-1', '60001'],
 }
 
 describe('a wrong environment', () => {
+  const printed = vi.spyOn(console, 'warn')
+  afterAll(() => printed.mockRestore())
   it.each(Object.entries(wrong).flatMap(([name, values]) => values.map((value) => [name, value] as const)))('%s=%j is named, and its value is not told', (name, value) => {
     const message = refusal({ [name]: value })
     expect(message).toMatch(new RegExp(`^The environment is not valid: ${name} `))
     expect(message).not.toContain(value)
     expect(message).not.toMatch(/secret/i)
+    expect(printed).not.toHaveBeenCalled()
   })
   test('has every wrong variable named in one message', () => {
     const message = refusal(Object.fromEntries(Object.entries(wrong).map(([name, [value = '']]) => [name, value])))
@@ -53,10 +59,17 @@ describe('a wrong environment', () => {
   })
 })
 
+test('several names of one server’s protocol are taken, with credentials and options', () => {
+  for (const url of ['esdb://localhost:2113?tls=false', 'esdb+discover://kehu:word@cluster.example:2113', 'kurrentdb://a:2113,b:2113,c:2113?tlsCAFile=/ca.pem', 'kurrentdb+discover://kehu:w%40rd@cluster', 'kdb://localhost?tls=false&keepAliveInterval=10000']) {
+    expect(readConfig({ EVENTSTORE_URL: url, EVENTSTORE_PREFIX: 'north' })).toMatchObject({ eventStoreUrl: url, eventStorePrefix: 'north' })
+  }
+  expect(refusal({ EVENTSTORE_PREFIX: 'north' })).toContain('EVENTSTORE_PREFIX names a log in EventStoreDB: EVENTSTORE_URL must say where that is')
+})
+
 describe('an environment that says nothing', () => {
   const defaults = {
-    port: 8080, host: '127.0.0.1', dataDir: '.kehu', databaseUrl: undefined, logLevel: 'info', masterKey: undefined, oldMasterKeys: [], identityKey: undefined, signingKey: undefined, publicKey: undefined,
-    jwksUrl: undefined, tokenIssuer: 'kehu', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, readWaitMs: 5000,
+    port: 8080, host: '127.0.0.1', dataDir: '.kehu', databaseUrl: undefined, eventStoreUrl: undefined, eventStorePrefix: undefined, logLevel: 'info', masterKey: undefined, oldMasterKeys: [], identityKey: undefined, signingKey: undefined, publicKey: undefined,
+    jwksUrl: undefined, tokenIssuer: 'kehu', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, startWaitMs: 30_000, readWaitMs: 5000,
   }
   test('has defaults', () => {
     expect(readConfig({})).toMatchObject(defaults)

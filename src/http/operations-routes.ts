@@ -35,7 +35,7 @@ export const operationsRoutes = (services: Services) => async (app: FastifyInsta
   typed.get('/projections', {
     schema: {
       tags, operationId: 'list-projections', summary: 'Read models: versions, positions, lag, state 投影',
-      response: { 200: z.object({ head: z.string(), items: z.array(z.object({ model: z.string(), version: z.number().int(), build: z.string(), position: z.string(), lag: z.number().int().describe('Events not yet read'), ready: z.boolean(), state: z.string(), stopped: z.string().nullable(), time: z.string().nullable() })) }), ...problemResponses(401, 403, 503) },
+      response: { 200: z.object({ head: z.string(), items: z.array(z.object({ model: z.string(), version: z.number().int(), build: z.string(), position: z.string(), lag: z.number().int().describe('How far behind the end of the log: events in Postgres, bytes of log in EventStoreDB'), ready: z.boolean(), state: z.string(), stopped: z.string().nullable(), time: z.string().nullable() })) }), ...problemResponses(401, 403, 503) },
     },
   }, async (request, reply) => {
     requireRole(claimsOf(request), ['admin', 'auditor'])

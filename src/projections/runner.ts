@@ -2,9 +2,11 @@ import type { Kysely, Transaction } from 'kysely'
 import type { Codec } from '../event-store/codec.ts'
 import { lead } from '../event-store/leadership.ts'
 import type { EventStore } from '../event-store/port.ts'
+import { pause } from '../event-store/waiting.ts'
 import { apply, applyOneByOne, AnotherRunner, checkLog, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
 import { readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
 import { schemaOf, type Projection } from './projection.ts'
+import { discard } from './rebuild.ts'
 import { swapViews } from './views.ts'
 
 export type RunnerState = 'starting' | 'standby' | 'catching-up' | 'live' | 'stopped'
@@ -16,6 +18,8 @@ export type RunnerDependencies = {
   store: EventStore
   codec: Codec
   placeId: string
+  /** Where the log has been before: what was built from it there is built anew. */
+  earlierPlaces?: readonly string[]
   analystRole: string | null
   report: (event: { model: string; level: 'info' | 'warn' | 'error'; message: string }) => void
   onProgress?: (model: string, checkpoint: Checkpoint) => void
@@ -30,7 +34,7 @@ const CATCH_UP_BATCH = 1000
  * An event that cannot be projected stops this projection alone: it is reported and tried again, ever more slowly.
  */
 export const runProjection = (dependencies: RunnerDependencies, projection: Projection, signal: AbortSignal): { status: () => RunnerStatus; done: Promise<void> } => {
-  const { db, store, codec, placeId, report } = dependencies
+  const { db, store, codec, placeId, earlierPlaces = [], report } = dependencies
   const { model, version } = projection
   const application: Application = { db, codec, projection, build: 'live' }
   let status: RunnerStatus = { model, version, state: 'starting', position: 0n, detail: null }
@@ -52,6 +56,11 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
 
   const project = async (lost: AbortSignal): Promise<void> => {
     let checkpoint = await prepare(db, projection, 'live', placeId)
+    if (earlierPlaces.includes(checkpoint.placeId)) {
+      report({ model, level: 'info', message: 'the log has been copied to another place since this was built: it is built anew' })
+      await discard(db, projection, 'live')
+      checkpoint = await prepare(db, projection, 'live', placeId)
+    }
     await checkLog(store, checkpoint, placeId, model)
     if (checkpoint.ready) await db.transaction().execute((trx) => makeReady(trx, projection, dependencies.analystRole))
     became('catching-up', null, checkpoint.position)
@@ -114,16 +123,3 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
 }
 
 const makeReady = (trx: Transaction<unknown>, projection: Projection, analystRole: string | null) => swapViews(trx, projection, schemaOf(projection), analystRole)
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
-

@@ -674,6 +674,7 @@ export const eventStoreContract = (name: string, open: () => Promise<StoreUnderT
         const writer = makeWriter(store)
         await writer.append(times(20, (n) => ({ n })))
         const head = await store.head()
+        const beforeLast = (await collect(store.readStream(writer.stream)))[18]?.position ?? expect.fail('not all were appended')
         let done = 0
         const patiently = async <T>(ask: () => Promise<T>): Promise<T> => {
           for (let attempt = 0; ; attempt += 1) {
@@ -693,7 +694,7 @@ export const eventStoreContract = (name: string, open: () => Promise<StoreUnderT
             expect(await patiently(() => collect(store.readStream(writer.stream)))).toHaveLength(20)
             expect(await patiently(() => store.head())).toBe(head)
             expect(await patiently(() => store.eventAt(head))).toMatchObject({ stream: writer.stream, revision: 19 })
-            expect(idsOf(await patiently(() => readLog(store, { after: head - 1n })))).toHaveLength(1)
+            expect(idsOf(await patiently(() => readLog(store, { after: beforeLast })))).toHaveLength(1)
             done += 1
           })
         }))

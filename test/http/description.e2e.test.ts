@@ -119,7 +119,7 @@ describe('what the service says of itself', () => {
     expect((await anyone.get('/health/live')).json).toEqual({ status: 'ok' })
     expect((await anyone.get('/health/ready')).json).toMatchObject({ status: 'ok', models: projections.map(({ model }) => ({ model, state: 'live', detail: null })) })
     const metrics = (await service.as('admin').get('/metrics')).text
-    for (const name of ['kehu_command_seconds_count{command="create-customer",status="201"}', 'kehu_projection_lag_events{model="lifecycle"}', 'kehu_projection_stopped{model="lifecycle"} 0']) expect(metrics).toContain(name)
+    for (const name of ['kehu_command_seconds_count{command="create-customer",status="201"}', 'kehu_projection_lag{model="lifecycle"}', 'kehu_projection_stopped{model="lifecycle"} 0']) expect(metrics).toContain(name)
     expect((await service.as('admin').get('/projections')).json).toMatchObject({ items: projections.map(() => ({ build: 'live', ready: true, stopped: null })) })
   })
 })

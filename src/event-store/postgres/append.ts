@@ -2,8 +2,10 @@ import pg from 'pg'
 import { canonical } from '../canonical.ts'
 import { emptyHead } from '../chain.ts'
 import { AppendTooLarge, EventStoreUnavailable, MAX_APPEND_BYTES, type Append, type AppendResult, type StoredReceipt } from '../port.ts'
-import { backoff, isConnectionError, isTimeout, makeReconnecting, pause } from './connection.ts'
-import { checkStreamName, streamKey } from './rows.ts'
+import { checkStreamName } from '../stored-event.ts'
+import { backoff, pause } from '../waiting.ts'
+import { isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
+import { streamKey } from './rows.ts'
 
 /** Most appends in one batch. */
 const BATCH = 256

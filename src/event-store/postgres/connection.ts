@@ -11,21 +11,6 @@ export const isConnectionError = (error: unknown): boolean => {
 /** Nothing came back in the time a query may take. */
 export const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
 
-export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal?.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal?.addEventListener('abort', done, { once: true })
-  })
-
-/** Growing pauses with jitter: 25 ms doubling to a second, each between half and all of it. */
-export const backoff = (attempt: number): number => Math.min(1000, 25 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
-
 /** One connection that is made again when it is lost. */
 export const makeReconnecting = (connectionString: string, name: string, more: pg.ClientConfig = {}) => {
   let client: pg.Client | undefined

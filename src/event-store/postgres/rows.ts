@@ -1,30 +1,12 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
-import { kindOf, type RecordedEvent, type StoredReceipt } from '../port.ts'
+import type { RecordedEvent, StoredReceipt } from '../port.ts'
+import { checkKinds, StoredData, StoredMetadata } from '../stored-event.ts'
 
 /** The stream's key in the table: the first 128 bits of the SHA-256 of its name, as a uuid. */
 export const streamKey = (stream: string): string => {
   const hex = createHash('sha256').update(stream, 'utf8').digest('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
-
-const StoredData = z.record(z.string(), z.json())
-// Loose at every level: what a later version or a forger added stays, and the hash is computed over all of it.
-const StoredMetadata = z.looseObject({
-  schemaVersion: z.number().int(),
-  commandId: z.string(),
-  commandHash: z.string(),
-  actor: z.string(),
-  onBehalfOf: z.string().optional(),
-  $correlationId: z.string(),
-  $causationId: z.string(),
-  traceparent: z.string().optional(),
-  recordedAt: z.string(),
-  effectiveAt: z.string().optional(),
-  policies: z.array(z.looseObject({ name: z.string(), version: z.number().int() })).optional(),
-  prevHash: z.string(),
-  hash: z.string(),
-})
 
 export type EventRow = { position: string; revision: number; event_id: string; stream: string; type: string; data: string; metadata: string }
 export const eventColumns = 'position, revision, event_id, stream, type, data, metadata'
@@ -63,14 +45,9 @@ export const toStoredReceipt = (row: ReceiptRow): StoredReceipt => ({
   recordedAt: row.recorded_at.toISOString(),
 })
 
-/** As SQL literals, so that the planner can match a partial index. A kind is one word: nothing to escape. */
+/** As SQL literals, so that the planner can match a partial index. */
 export const kindFilter = (kinds: readonly string[] | undefined): string => {
   if (!kinds) return 'true'
-  if (!kinds.every((kind) => /^[a-zA-Z]+$/.test(kind))) throw new TypeError(`a stream kind is one word: ${kinds.join(', ')}`)
+  checkKinds(kinds)
   return `split_part(stream, '-', 1) in (${[...kinds].sort().map((kind) => `'${kind}'`).join(', ')})`
-}
-
-/** The longest a stream name may be, and what it may hold. */
-export const checkStreamName = (stream: string): void => {
-  if (!/^[a-z][A-Za-z]*-[\w.~-]{1,200}$/.test(stream) || kindOf(stream) === '') throw new TypeError(`not a stream name: ${JSON.stringify(stream)}`)
 }

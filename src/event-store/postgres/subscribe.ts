@@ -1,5 +1,6 @@
 import type { Batch, ReadAllOptions } from '../port.ts'
-import { backoff, isConnectionError, makeReconnecting, pause } from './connection.ts'
+import { backoff, pause } from '../waiting.ts'
+import { isConnectionError, makeReconnecting } from './connection.ts'
 
 /** Readers look this often besides being told: a lost notification delays, it never loses. */
 const POLL_MS = 1000
