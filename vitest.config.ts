@@ -1,12 +1,23 @@
 import { defineConfig } from 'vitest/config'
+import { eventStoresToTest } from './test/support/event-stores.ts'
+
+/** The tests that run once for every event store: the service over HTTP, whatever the log is kept in. */
+const everywhere = ['test/http/**/*.e2e.test.ts', 'test/complaints.e2e.test.ts', 'test/cli/import.kehu.e2e.test.ts', 'test/readme.e2e.test.ts', 'test/commands/*.int.test.ts']
+
+const stores = await eventStoresToTest()
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/postgres.setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'postgres', include: ['test/**/*.test.ts'], exclude: ['test/event-store/server.int.test.ts'], globalSetup: ['test/support/postgres.setup.ts'], provide: { eventStore: { kind: 'postgres' } } } },
+      ...stores.map(({ name, eventStore, contract }) => ({
+        extends: true as const,
+        test: { name, include: [...everywhere, ...contract], globalSetup: ['test/support/postgres.setup.ts', 'test/support/event-store.setup.ts'], provide: { eventStore } },
+      })),
+    ],
   },
 })

@@ -16,7 +16,7 @@ import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './emb
 import { makeCodec } from './event-store/codec.ts'
 import { fingerprint, makeKeyring, type Keyring } from './event-store/keyring.ts'
 import { makeEventStoreDbEventStore } from './event-store/eventstoredb/store.ts'
-import { adoptPlace } from './event-store/place.ts'
+import { adoptPlace, checkUnplaced } from './event-store/place.ts'
 import { EventStoreUnavailable, type EventStore } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
@@ -77,11 +77,12 @@ export const openCore = async (config: Config, connectionString: string, report:
     await db.destroy()
   }
   try {
+    await runtime.organisation.refresh()
+    if (runtime.organisation.current().log === null) await checkUnplaced(pool)
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
-    const placeId = places.at(-1) ?? ''
-    await adoptPlace(pool, placeId)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId, earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    await adoptPlace(pool, places)
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error

@@ -2,15 +2,18 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { makeLog, type TestLog } from '../support/log.ts'
 import { makeFolder } from './import.world.ts'
 
 type Ran = { code: number; stdout: string; stderr: string }
 
 describe('kehu import, as an operator types it', () => {
   let database: TestDatabase
+  let log: TestLog
   let folder: Awaited<ReturnType<typeof makeFolder>>
   beforeAll(async () => {
     database = await makeDatabase()
+    log = await makeLog(database)
     folder = await makeFolder()
     await folder.put('map.yaml', `
 name: people
@@ -24,15 +27,16 @@ commands:
   })
   afterAll(async () => {
     await folder.remove()
+    await log.close()
     await database.drop()
   })
 
   const kehu = (...given: string[]): Promise<Ran> =>
     new Promise((resolve) => {
-      const child = execFile(process.execPath, ['--import', 'tsx', 'src/cli/kehu.ts', ...given], { env: { ...process.env, DATABASE_URL: database.url, KEHU_DATA_DIR: `${folder.path}/data` } }, (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }))
+      const child = execFile(process.execPath, ['--import', 'tsx', 'src/cli/kehu.ts', ...given], { env: { ...process.env, ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: `${folder.path}/data` } }, (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }))
     })
   const importing = (file: string, ...more: string[]) => kehu('import', `${folder.path}/${file}`, '--map', `${folder.path}/map.yaml`, ...more)
-  const events = async () => Number((await database.pool.query<{ n: string }>(`select count(*) as n from kehu.event where type = 'CustomerCreated'`)).rows[0]?.n)
+  const events = async () => (await log.events()).filter((event) => event.type === 'CustomerCreated').length
 
   it('ends with 0 when all rows are in, and again with 0 when they were', async () => {
     await folder.put('good.csv', 'name,mobile\n王小明,13800138000\n李雷,13900139000\n')

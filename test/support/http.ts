@@ -8,6 +8,7 @@ import { readConfig } from '../../src/config.ts'
 import { serve, type Core } from '../../src/main.ts'
 import { loadSecrets, signToken } from '../../src/secrets.ts'
 import { makeDatabase, type TestDatabase } from './database.ts'
+import { makeLog, type TestLog } from './log.ts'
 import { makeConformance, type Conformance } from './openapi.ts'
 
 export const roles = ['clerk', 'manager', 'system', 'admin', 'auditor', 'analyst'] as const
@@ -99,6 +100,7 @@ const makeSender = (url: string, token: () => Promise<string | undefined>, confo
 /** What every test of the service works with: its database, its secrets, senders of any role. */
 export type Place = {
   database: TestDatabase
+  log: TestLog
   environment: Record<string, string>
   /** A token as this service's own key signs it; any role, any employee. */
   token: (role: string, subject: string) => Promise<string>
@@ -106,16 +108,19 @@ export type Place = {
   as: (role: RoleName, subject?: string, url?: string) => Sender
   /** Sends exactly this bearer token, or none. */
   with: (token: string | undefined, url?: string) => Sender
-  /** Position of the last event of the log. */
+  /** How many events the log has. */
   head: () => Promise<number>
+  /** Commands that have a receipt, or are about to: all, or one of them. */
+  receipts: (commandId?: unknown) => Promise<number>
   close: () => Promise<void>
 }
 
 /** A database and a data folder of one's own; where no service runs yet, `urls` says later where they do. */
 export const makePlace = async (env: Record<string, string>, defaultUrl: () => string): Promise<Place> => {
   const database = await makeDatabase()
+  const log = await makeLog(database)
   const dataDir = await mkdtemp(join(tmpdir(), 'kehu-e2e-'))
-  const environment = { DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'error', KEHU_RESERVATION_WAIT_MS: '500', ...env }
+  const environment = { ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'error', KEHU_RESERVATION_WAIT_MS: '500', ...env }
   const config = readConfig(environment)
   const { signingKey = '' } = await loadSecrets(config)
   const tokens = new Map<string, Promise<string>>()
@@ -130,15 +135,20 @@ export const makePlace = async (env: Record<string, string>, defaultUrl: () => s
   const sender = (of: () => Promise<string | undefined>, url = defaultUrl()) => makeSender(url, of, learned)
   return {
     database,
+    log,
     environment,
     token,
     as: (role, subject = role === 'system' ? 'first-system' : role, url) => sender(() => token(role, subject), url),
     with: (given, url) => sender(async () => given, url),
-    head: async () => {
-      const { rows } = await database.pool.query<{ head: number }>('select coalesce(max(position), 0)::int as head from kehu.event')
-      return rows[0]?.head ?? 0
+    head: async () => (await log.events()).length,
+    receipts: async (commandId) => {
+      const { rows } = await database.pool.query<{ n: number }>(
+        `select count(distinct command_id)::int as n from (select command_id from kehu.receipt union all select command_id from kehu.pending_append) as all_of_them
+         where $1::uuid is null or command_id = $1`, [commandId ?? null])
+      return rows[0]?.n ?? 0
     },
     close: async () => {
+      await log.close()
       await database.drop()
       await rm(dataDir, { recursive: true, force: true })
     },

@@ -21,7 +21,10 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'kehu-test-'))
   const postgres = await startEmbeddedPostgres({ dataDir })
   // The superuser: tests make databases, and cut each other's connections.
-  project.provide('postgresUrl', Object.assign(new URL(postgres.url), { username: 'postgres' }).href)
+  const url = Object.assign(new URL(postgres.url), { username: 'postgres' }).href
+  project.provide('postgresUrl', url)
+  // The projects of a run are set up one after the other, and torn down together: the others find it here.
+  process.env['KEHU_TEST_DATABASE_URL'] = url
   return async () => {
     await postgres.stop()
     await rm(dataDir, { recursive: true, force: true })

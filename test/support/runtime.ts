@@ -6,9 +6,9 @@ import { makeLiveOrganisation } from '../../src/commands/organisation.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { makeCodec } from '../../src/event-store/codec.ts'
 import { fingerprint, makeKeyring, type Keyring } from '../../src/event-store/keyring.ts'
-import { makePostgresEventStore } from '../../src/event-store/postgres/store.ts'
 import type { EventStore } from '../../src/event-store/port.ts'
 import { makeDatabase } from './database.ts'
+import { makeLog } from './log.ts'
 
 export const identityKey = Buffer.alloc(32, 7)
 
@@ -43,18 +43,21 @@ const memoryKeyring = (): Keyring => {
   }
 }
 
-/** A whole command side on a database of its own, bootstrapped. */
+/** A whole command side on a database and a log of its own, bootstrapped. */
 export const makeService = async (options: { reservationWaitMs?: number } = {}) => {
   const database = await makeDatabase()
-  const store = makePostgresEventStore({ connectionString: database.url, pool: database.pool })
+  const log = await makeLog(database)
+  const store = log.open()
   const runtime = makeRuntime(store, { ...options, pool: database.pool })
   await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(identityKey), timeZone: 'Asia/Shanghai' })
   return {
     database,
+    log,
     store,
     runtime,
     close: async () => {
       await store.close()
+      await log.close()
       await database.drop()
     },
   }
