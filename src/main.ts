@@ -21,6 +21,7 @@ import { EventStoreUnavailable, type EventStore } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
 import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
+import { within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
@@ -155,6 +156,7 @@ export const runningDatabaseUrl = async (config: Config): Promise<string> => (aw
 export const version = '0.1.0'
 
 const DRAIN_MS = 30_000
+const SCRAPE_MS = 2000
 const BUILD_MS = 3000
 
 export type Service = { url: string; core: Core; stop: () => Promise<void> }
@@ -192,7 +194,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
       await Promise.allSettled([...runners.map((runner) => runner.done), following, processes])
     })
     const statuses = () => runners.map((runner) => runner.status())
-    watchLag(metrics, async () => ({ head: await runtime.store.head(), statuses: statuses() }))
+    watchLag(metrics, async () => ({ head: await within(SCRAPE_MS, () => new EventStoreUnavailable('no answer'), runtime.store.head()), statuses: statuses() }))
 
     let draining = false
     const app = await makeServer({

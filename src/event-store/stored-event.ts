@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { kindOf } from './port.ts'
+import { kindOf, type JsonObject } from './port.ts'
 
 /** What either store holds of an event, checked when it is read: a hand in the store is found here at the latest. */
-export const StoredData = z.record(z.string(), z.json())
+// What JSON.parse gave holds nothing but JSON: to look at all of it again would cost more than all else in reading.
+export const StoredData = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be an object')
 
 // Loose at every level: what a later version or a forger added stays, and the hash is computed over all of it.
 export const StoredMetadata = z.looseObject({

@@ -12,3 +12,12 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
 
 /** Growing pauses with jitter: `first` ms (25 unless told) doubling to a second, each between half and all of it. */
 export const backoff = (attempt: number, first = 25): number => Math.min(1000, first * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
+
+/** What `work` gives, if it does within `ms`; else rejects with `late`. The work itself goes on. */
+export const within = async <T>(ms: number, late: () => Error, work: Promise<T>): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), ms)
+  })
+  return Promise.race([work, tooLate]).finally(() => clearTimeout(timer))
+}

@@ -2,12 +2,17 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { positionToken } from '../commands/position.ts'
+import { EventStoreUnavailable } from '../event-store/port.ts'
+import { within } from '../event-store/waiting.ts'
 import { listCheckpoints } from '../projections/read-models.ts'
 import { claimsOf, requireRole } from './authenticate.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
 const Health = z.object({ status: z.enum(['ok', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
+
+/** A probe wants an answer soon: a log that takes longer is out of reach. */
+const PROBE_MS = 2000
 
 /** What a load balancer asks: open to all, and says nothing of customers. */
 export const healthRoutes = (services: Services) => async (app: FastifyInstance): Promise<void> => {
@@ -21,7 +26,7 @@ export const healthRoutes = (services: Services) => async (app: FastifyInstance)
   }, async (_request, reply) => {
     // Details of a stop name streams: those are for GET /projections, behind a token.
     const models = services.projections().map(({ model, state, position, detail }) => ({ model, state, position: String(position), detail: state === 'stopped' && detail !== null ? detail.replace(/ \(.*$/s, '') : null }))
-    const status = services.draining() ? ('draining' as const) : await services.runtime.store.head().then(() => 'ok' as const, () => 'log-unavailable' as const)
+    const status = services.draining() ? ('draining' as const) : await within(PROBE_MS, () => new EventStoreUnavailable('no answer'), services.runtime.store.head()).then(() => 'ok' as const, () => 'log-unavailable' as const)
     return reply.status(status === 'ok' ? 200 : 503).headers(status === 'ok' ? {} : { 'retry-after': '1' }).send({ status, version: services.version, models })
   })
 }

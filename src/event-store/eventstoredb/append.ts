@@ -50,6 +50,9 @@ export const makeAppender = (options: {
   let opening: Promise<void> | undefined
   let notBefore = 0
   let watch: NodeJS.Timeout | undefined
+  let again: NodeJS.Timeout | undefined
+  /** Sent alone, to see whether the server takes it. */
+  let trying: Waiting | undefined
   let closed = false
 
   const append = async (request: Append): Promise<AppendResult> => {
@@ -69,6 +72,7 @@ export const makeAppender = (options: {
         for (const sending of item.sendings) bySending.delete(sending)
         underWay.delete(key)
         end()
+        sendRest(item)
       }
       const item: Waiting = {
         append: request, frame: batchAppend(names.toServer(request.stream), request), since: performance.now(), sentAt: 0, sendings: [],
@@ -123,6 +127,7 @@ export const makeAppender = (options: {
   const lose = (lost: Pipe, error: Error): void => {
     if (pipe !== lost) return
     pipe = undefined
+    trying = undefined
     notBefore = performance.now() + FIRST_PAUSE_MS * (1 + Math.random())
     void connection.failed(lost.call, error).then(() => {
       if (waiting.size > 0) ensurePipe()
@@ -159,10 +164,27 @@ export const makeAppender = (options: {
     } else if (kind === 'event_store.client.BadRequest') {
       item.fail(new Error(`the event store refused an append to ${stream} as malformed`))
     } else {
-      // Timed out in the server, or it is not ready or busy: outcome unknown. The same again, a little later.
-      await pause(backoff(item.sendings.length, FIRST_PAUSE_MS) * 2)
-      if (waiting.has(item) && pipe === from) send(from, item)
+      sendAgain(from, item.sendings.length)
     }
+  }
+
+  /**
+   * Timed out in the server, or it is not ready or busy: outcome unknown. A little later the same again, the oldest
+   * alone: only once that is taken the others follow, so that nothing overtakes what was asked for before it.
+   */
+  const sendAgain = (to: Pipe, attempt: number): void => {
+    again ??= setTimeout(() => {
+      again = undefined
+      const [oldest] = waiting
+      if (pipe !== to || !oldest) return
+      trying = oldest
+      send(to, oldest)
+    }, backoff(attempt, FIRST_PAUSE_MS) * 2)
+  }
+  const sendRest = (taken: Waiting): void => {
+    if (trying !== taken) return
+    trying = undefined
+    if (pipe) for (const item of waiting) send(pipe, item)
   }
 
   /** What has waited too long is sent again, or told that the outcome is not known. A call that is silent is given up. */
@@ -175,7 +197,7 @@ export const makeAppender = (options: {
     }
     for (const item of waiting) {
       if (now - item.since > timeoutMs) item.fail(new EventStoreUnavailable('the log did not answer in time'))
-      else if (pipe && item.sentAt > 0 && now - item.sentAt > RESEND_MS) {
+      else if (pipe && !again && (trying ?? item) === item && item.sentAt > 0 && now - item.sentAt > RESEND_MS) {
         if (pipe.heard < item.sentAt) {
           const silent = pipe
           lose(silent, noAnswer(RESEND_MS))
@@ -190,6 +212,7 @@ export const makeAppender = (options: {
     while (waiting.size > 0) await Promise.allSettled(underWay.values())
     closed = true
     clearInterval(watch)
+    clearTimeout(again)
     watch = undefined
     const last = pipe
     pipe = undefined

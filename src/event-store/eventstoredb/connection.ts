@@ -4,6 +4,7 @@ import { parseConnectionString } from '@eventstore/db-client/dist/Client/parseCo
 import { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js'
 import { status, type CallOptions, type Metadata } from '@grpc/grpc-js'
 import { EventStoreUnavailable } from '../port.ts'
+import { within } from '../waiting.ts'
 
 /** A call on the channel in use: the stub, and the metadata and options every call takes. */
 export type Call = { client: StreamsClient; metadata: Metadata; options: CallOptions }
@@ -84,18 +85,12 @@ export const makeConnection = (url: string): Connection => {
   const client = makeClient(url)
   let latest: StreamsClient | undefined
   const open = async (): Promise<Call> => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new EventStoreUnavailable('no EventStoreDB server was found in time')), CONNECT_MS)
-    })
     try {
-      const call = await Promise.race([client.open(), late])
+      const call = await within(CONNECT_MS, () => new EventStoreUnavailable('no EventStoreDB server was found in time'), client.open())
       latest = call.client
       return call
     } catch (error) {
       throw error instanceof EventStoreUnavailable ? error : new EventStoreUnavailable('no EventStoreDB server was found', { cause: error })
-    } finally {
-      clearTimeout(timer)
     }
   }
   return {

@@ -13,6 +13,8 @@ const SILENCE_MS = 3000
 /** How long a read is tried again, from where it stands, before its caller is told. */
 const PATIENCE_MS = 5000
 const FIRST_PAUSE_MS = 100
+/** Reads that are open at once: the server lets a connection have a hundred calls. */
+const MOST_READS = 64
 /** Messages held for a reader before the server is asked to wait. */
 const HELD = 2000
 
@@ -78,8 +80,30 @@ export async function* messages(connection: Connection, request: ReadReq, option
   }
 }
 
+/** Lets so many in at a time; the others wait, in order. */
+const makeGate = (most: number) => {
+  let inside = 0
+  const queue: (() => void)[] = []
+  return {
+    enter: (): Promise<void> => new Promise((resolve) => {
+      if (inside >= most) queue.push(resolve)
+      else {
+        inside += 1
+        resolve()
+      }
+    }),
+    leave: (): void => {
+      const next = queue.shift()
+      if (next) next()
+      else inside -= 1
+    },
+  }
+}
+
 /** Reads until `closing` aborts; what is under way then is unavailable. */
 export const makeReader = (connection: Connection, names: Names, closing: AbortSignal) => {
+  const gate = makeGate(MOST_READS)
+
   /** Undefined for what is not an event of this log. @throws for an event of it that cannot be read */
   const toRecordedEvent = (record: Record, strict: boolean): RecordedEvent | undefined => {
     const stream = names.fromServer(text(record.getStreamIdentifier()?.getStreamName_asU8() ?? new Uint8Array()))
@@ -113,6 +137,7 @@ export const makeReader = (connection: Connection, names: Names, closing: AbortS
   async function* patiently(request: () => ReadReq): AsyncIterable<ReadResp[]> {
     let since = performance.now()
     for (let attempt = 0; ; attempt += 1) {
+      await gate.enter()
       try {
         for await (const chunk of messages(connection, request(), { silenceMs: SILENCE_MS, signal: closing })) {
           yield chunk
@@ -124,8 +149,10 @@ export const makeReader = (connection: Connection, names: Names, closing: AbortS
       } catch (error) {
         if (!(isPassing(error) || error instanceof EventStoreUnavailable)) throw error
         if (closing.aborted || performance.now() - since > PATIENCE_MS) throw unavailable(error)
-        await pause(backoff(attempt, FIRST_PAUSE_MS), closing)
+      } finally {
+        gate.leave()
       }
+      await pause(backoff(attempt, FIRST_PAUSE_MS), closing)
     }
   }
 
