@@ -77,7 +77,8 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
     else unknownTypes.add(stored.type)
   }
   const last = batch.events.at(-1)
-  const checkpoint: Checkpoint = { ...from, position: batch.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
+  // The place of that event, not where reading has got to: at the next start it must be found there.
+  const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
   await db.transaction().execute(async (trx) => {
     // First, so that a runner that lost its place waits here and then writes nothing.
     if (!(await moveCheckpoint(trx, projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)

@@ -117,6 +117,24 @@ describe('the runner', { timeout: 60_000 }, () => {
     await rowsEqualReplay(customerLookup)
   })
 
+  it('keeps the place of the last event, also where reading has got beyond it: at the next start it is found there', async () => {
+    const beyond: EventStore = {
+      ...world.store,
+      subscribe: async function* (options) {
+        for await (const batch of world.store.subscribe(options)) yield { ...batch, position: batch.position + 7n }
+      },
+    }
+    const first = world.run(customerLookup, { store: beyond })
+    const { position } = await create(world.runtime)
+    await first.reaches(position)
+    await first.stop()
+    expect((await readCheckpoint(world.db, customerLookup))?.position).toBe(await world.store.head())
+    const second = world.run(customerLookup)
+    await second.reaches((await create(world.runtime)).position)
+    expect([...first.reports, ...second.reports]).toEqual([])
+    await rowsEqualReplay(customerLookup)
+  })
+
   it('writes nothing once another has moved the checkpoint, and goes on from where that one is', async () => {
     let hold: Promise<void> | undefined
     let held: Batch | undefined
