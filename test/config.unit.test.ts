@@ -18,7 +18,7 @@ const refusal = (environment: Record<string, string>): string => {
 const wrong: Record<string, string[]> = {
   PORT: ['eighty-eighty', '65536', '-1', '80.5'],
   DATABASE_URL: ['mysql://secret-user:secret-word@db/x', 'secret-word', 'postgres//secret-word'],
-  EVENTSTORE_URL: ['https://secret-word', 'secret-word', 'esdb://secret-user:secret-word@db:x', 'esdb://secret-user:secret-word@db?secret=1', 'esdb://secret-user:secret-word@db?tlsVerifyCert=false'],
+  EVENTSTORE_URL: ['https://secret-word', 'secret-word', 'esdb://secret-user:secret-word@db:x', 'esdb://secret-user:secret-word@db?secret=1', 'esdb://secret-user:secret-word@db?tlsVerifyCert=false', 'esdb://secret-user:secret@word@db?tls=false'],
   EVENTSTORE_PREFIX: ['Secret', 'secret.word', 'x'.repeat(33)],
   LOG_LEVEL: ['loudest'],
   KEHU_MASTER_KEY: ['c2VjcmV0LXdvcmQ=', Buffer.alloc(31, 9).toString('base64'), 'not base64 at all!'],

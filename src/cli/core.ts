@@ -1,11 +1,8 @@
 import type { Config } from '../config.ts'
 import { openCore, openDatabase, runningDatabaseUrl, type Core } from '../main.ts'
 
-/**
- * Runs a command on the log: on the Postgres of DATABASE_URL, on that of the running service, or on the embedded one,
- * brought up for as long as it takes.
- */
-export const withCore = async <T>(config: Config, work: (core: Core) => Promise<T>): Promise<T> => {
+/** Runs something on the Postgres of DATABASE_URL, on that of the running service, or on the embedded one, brought up for as long as it takes. */
+export const withDatabase = async <T>(config: Config, work: (connectionString: string) => Promise<T>): Promise<T> => {
   const database = await openDatabase(config, () => undefined).catch(async (error: unknown) => {
     // The data folder is in use: then its Postgres is up, and this joins it.
     if (config.databaseUrl === undefined && error instanceof Error && error.message.startsWith('Kehu already runs')) {
@@ -14,9 +11,15 @@ export const withCore = async <T>(config: Config, work: (core: Core) => Promise<
     throw error
   })
   try {
-    const core = await openCore(config, database.connectionString, () => undefined)
-    return await work(core).finally(core.close)
+    return await work(database.connectionString)
   } finally {
     await database.close()
   }
 }
+
+/** Runs a command on the log, wherever this installation has it. */
+export const withCore = <T>(config: Config, work: (core: Core) => Promise<T>): Promise<T> =>
+  withDatabase(config, async (connectionString) => {
+    const core = await openCore(config, connectionString, () => undefined)
+    return work(core).finally(core.close)
+  })

@@ -3,9 +3,11 @@ import { ConfigError, readConfig } from '../config.ts'
 import { ProblemError } from '../http/errors.ts'
 import { version } from '../main.ts'
 import { compare } from './compare.ts'
+import { EventStoreUnavailable } from '../event-store/port.ts'
 import { ImportFault } from './import/fault.ts'
 import { importFile, type ImportCommand } from './import/import.ts'
 import { keysRotate } from './keys.ts'
+import { addLogCommands } from './log/command.ts'
 import { processesTable } from './processes.ts'
 import { projectionsTable, rebuildModel } from './projections.ts'
 import { replayOwnership } from './replay.ts'
@@ -72,10 +74,13 @@ program.command('import <file>').description('take over a file of another system
   .option('--as <name>', 'the system in whose name the rows are entered', 'import')
   .action((file: string, options: ImportCommand) => importFile(config(), file, options))
 
+addLogCommands(program, config)
+
 /** One clear line for whoever typed it; the rest is in the log. */
 const explain = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   if (error.name === 'AggregateError' || ('code' in error && error.code === 'ECONNREFUSED')) return 'The database does not answer: is it running, and is DATABASE_URL right?'
+  if (error instanceof EventStoreUnavailable) return `The event store does not answer: is it running, and is EVENTSTORE_URL right? (${error.message})`
   if ('code' in error && error.code === 'EADDRINUSE') return 'The port is taken by another program: set PORT to a free one'
   if ('code' in error && error.code === 'EACCES') return `Not permitted: ${error.message}`
   if (error instanceof ProblemError) return [error.problem.detail, ...(error.problem.errors ?? []).map(({ path, message }) => `${path} ${message}`)].join(' ')

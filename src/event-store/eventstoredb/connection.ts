@@ -73,6 +73,8 @@ export const faultOf = (url: string): string | undefined => {
   const options = new URLSearchParams(url.trim().split('?')[1])
   if ([...options.keys()].some((name) => !known.has(flat(name)))) return `has an option that is not known: there are ${optionNames.join(', ')}`
   for (const [name, value] of options) if (flat(name) === 'tlsverifycert' && value !== 'true') return 'cannot do without checking certificates: name the one to trust with tlsCAFile'
+  // The client would take what stands behind the first @ for a host, and name it in its errors.
+  if (/^[^/?#]*@.*@/s.test(url.slice(url.indexOf('://') + 3))) return 'has a user or password that is not percent-encoded (@ is %40, / is %2F)'
   try {
     parseConnectionString(renamed(url))
     return undefined
