@@ -1,12 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts'
+import type { LogServer } from './log-server.ts'
+import { childrenOf, freePort, killNow, repository, runTypeScript } from './processes.ts'
 
 /** A service process. Each life has a name of its own, by which Postgres knows its connections. */
 export type Service = { name: string; url: string; life: string; state: 'starting' | 'up' | 'dead'; dead: Promise<void> }
@@ -26,7 +27,9 @@ export type Cluster = {
   kill: (services: readonly Service[]) => Promise<void>
   /** kill -9 of all its processes; then it is started again. */
   killPostgres: () => Promise<void>
-  /** Both at once, as when the power fails; Postgres is started again. */
+  /** The server of the log, where it has one of its own. */
+  logServer: LogServer | undefined
+  /** All at once, as when the power fails; Postgres and the log's own server are started again. */
   killEverything: () => Promise<void>
   /** Ends the services as Ctrl-C does. */
   stop: () => Promise<void>
@@ -35,43 +38,19 @@ export type Cluster = {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** A free port below those the system gives to connections: a killed service shall find it free again. */
-const freePort = async (): Promise<number> => {
-  const port = 15_000 + Math.floor(Math.random() * 17_000)
-  const server = createServer()
-  const free = await new Promise<boolean>((resolve) => {
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => resolve(true))
-  })
-  if (!free) return freePort()
-  server.close()
-  await once(server, 'close')
-  return port
-}
+const program = [...runTypeScript, 'src/cli/kehu.ts']
 
-/** The processes whose parent this is. */
-const childrenOf = async (parent: number): Promise<number[]> => {
-  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
-  return stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number)).flatMap(([pid, ppid]) => (pid !== undefined && ppid === parent ? [pid] : []))
-}
-
-const killNow = (pid: number): void => {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has gone by itself.
-  }
-}
-
-const repository = new URL('../..', import.meta.url).pathname
-/** This Node reads TypeScript by itself, which is quicker than through tsx; and there are many starts. */
-const program = [...(process.features.typescript ? [] : ['--import', 'tsx']), 'src/cli/kehu.ts']
-
-export const makeCluster = async (options: { services: number; reservationWaitMs: number }): Promise<Cluster> => {
+export const makeCluster = async (options: {
+  services: number
+  reservationWaitMs: number
+  /** The log's own server, which keeps what it has in the directory given; none where the log is in Postgres. */
+  logServer?: ((dataDir: string) => Promise<LogServer>) | undefined
+}): Promise<Cluster> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'kehu-torture-'))
   // A process that is killed leaves no compiled code behind for the next one: this one does.
-  const [started] = await Promise.all([
+  const [started, logServer] = await Promise.all([
     startEmbeddedPostgres({ dataDir }),
+    options.logServer?.(dataDir),
     promisify(execFile)(process.execPath, [...program, '--version'], { cwd: repository, env: { ...process.env, NODE_COMPILE_CACHE: join(dataDir, 'compiled') } }),
   ])
   let postgres: EmbeddedPostgres = started
@@ -93,13 +72,14 @@ export const makeCluster = async (options: { services: number; reservationWaitMs
     lives += 1
     const life = `${service.name}${lives}`
     const log = await open(join(dataDir, `${life}.log`), 'a')
-    const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KEHU_') && name !== 'DATABASE_URL'))
+    const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(KEHU_|EVENTSTORE_|DATABASE_URL$)/.test(name)))
     const child = spawn(process.execPath, [...program, 'serve'], {
       cwd: repository,
       stdio: ['ignore', log.fd, log.fd],
       env: {
         ...own, HOST: '127.0.0.1', PORT: new URL(service.url).port, KEHU_DATA_DIR: dataDir, DATABASE_URL: `${databaseUrl}?application_name=${life}`,
         KEHU_RESERVATION_WAIT_MS: String(options.reservationWaitMs), LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: join(dataDir, 'compiled'),
+        ...logServer?.environment,
       },
     })
     await log.close()
@@ -187,16 +167,22 @@ export const makeCluster = async (options: { services: number; reservationWaitMs
       await Promise.all(killed.map((service) => service.dead))
       await connectionsGone(lost)
     },
+    logServer,
     killPostgres: () => killPostgres(() => undefined),
     killEverything: async () => {
       const alive = services.filter((service) => service.state !== 'dead')
-      await killPostgres(() => killProcesses(alive))
-      await Promise.all(alive.map((service) => service.dead))
+      let logBack: Promise<void> | undefined
+      await killPostgres(() => {
+        killProcesses(alive)
+        logBack = logServer?.restart?.()
+      })
+      await Promise.all([logBack, ...alive.map((service) => service.dead)])
     },
     stop,
     close: async () => {
       killProcesses(services)
       await Promise.all(services.map((service) => service.dead))
+      await logServer?.close()
       await postgres.stop()
       await rm(dataDir, { recursive: true, force: true })
     },

@@ -1,9 +1,11 @@
-import pg from 'pg'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import type { Cluster, Service } from './cluster.ts'
 import type { Flight, Load } from './load.ts'
+import { appears, endOf, lookAt, type Seen } from './look.ts'
+import { whosePending } from './pending.ts'
 import type { Random } from './random.ts'
 import { stopAfterReserving } from './stopped.ts'
+import { happened, type UpsetTally } from './upsets.ts'
 
 /** Two appends that follow each other in the protocol: a writer may be killed between them. */
 export const pairs = [
@@ -16,9 +18,9 @@ export const pairs = [
 ] as const
 /** Not of the list, and worth knowing. */
 const others = ['IdentityReserved → EntryAbandoned on itself', 'customer event → answer'] as const
-export type Between = (typeof pairs)[number] | (typeof others)[number]
-
-export type Seen = { position: bigint; stream: string; type: string; commandId: string; epoch: number | null }
+/** Where the log is not in Postgres: on either side of the customer's own append. */
+const aroundAppend = ['pending receipt → customer event', 'customer event → receipt'] as const
+export type Between = (typeof pairs)[number] | (typeof others)[number] | (typeof aroundAppend)[number]
 
 /** Between which appends a killed attempt stood, by what the log holds of it; undefined when that cannot be told. */
 export const between = ({ command, since, first }: Flight, events: readonly Seen[]): Between | undefined => {
@@ -45,52 +47,26 @@ export const between = ({ command, since, first }: Flight, events: readonly Seen
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-type Row = { position: string; stream: string; type: string; command_id: string; epoch: number | null }
-
-const connected = async <T>(databaseUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> => {
-  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'torture' })
-  client.on('error', () => undefined)
-  await client.connect()
-  return work(client).finally(() => client.end().catch(() => undefined))
-}
-
-/** What the log holds of these commands after a position, by command, and where it ends. */
-export const lookAt = async (databaseUrl: string, commandIds: readonly string[], from: bigint): Promise<{ end: bigint; seen: Map<string, Seen[]> }> =>
-  connected(databaseUrl, async (client) => {
-    const { rows: [head] } = await client.query<{ position: string }>('select position from kehu.event order by position desc limit 1')
-    const { rows } = await client.query<Row>(
-      `select position, stream, type, metadata::jsonb->>'commandId' as command_id, (data::jsonb->>'epoch')::integer as epoch from kehu.event
-       where position > $1 and metadata::jsonb->>'commandId' = any($2) order by position`, [String(from), commandIds])
-    const events = rows.map((row) => ({ position: BigInt(row.position), stream: row.stream, type: row.type, commandId: row.command_id, epoch: row.epoch }))
-    return { end: BigInt(head?.position ?? 0), seen: Map.groupBy(events, (event) => event.commandId) }
-  })
-
-/** Resolves as soon as the log holds an event of this type after a position, or when the time is over. */
-export const appears = async (databaseUrl: string, type: string, after: bigint, withinMs: number): Promise<void> =>
-  connected(databaseUrl, async (client) => {
-    const end = performance.now() + withinMs
-    while (performance.now() < end) {
-      const { rows } = await client.query('select from kehu.event where position > $1 and type = $2 limit 1', [String(after), type])
-      if (rows.length > 0) return
-    }
-  })
-
-export type Tally = { counts: Map<Between, number>; services: number; postgres: number; everything: number; inFlight: number }
-export const newTally = (): Tally => ({ counts: new Map([...pairs, ...others].map((pair) => [pair, 0])), services: 0, postgres: 0, everything: 0, inFlight: 0 })
+export type Tally = { counts: Map<Between, number>; services: number; postgres: number; log: number; everything: number; inFlight: number }
+export const newTally = (ownLog: boolean): Tally => ({
+  counts: new Map([...pairs, ...others, ...(ownLog ? aroundAppend : [])].map((pair) => [pair, 0])), services: 0, postgres: 0, log: 0, everything: 0, inFlight: 0,
+})
 
 /** How many come at once for what others had reserved. */
 const RIVALS = 24
 
 const kinds = ['service', 'rivals', 'postgres', 'everything'] as const
-type Kind = (typeof kinds)[number]
-const often = ['service', 'service', 'service', 'rivals', 'rivals', 'postgres', 'everything'] as const
+type Kind = (typeof kinds)[number] | 'log'
+const often: readonly [Kind, ...Kind[]] = ['service', 'service', 'service', 'rivals', 'rivals', 'postgres', 'everything']
 
 /** What a kill left behind: reservations without their customer. */
 type Orphan = { flight: Flight; number: number }
 
-export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; runtime: Runtime; reservationWaitMs: number }) => {
-  const { cluster, load, random, tally, runtime, reservationWaitMs } = world
+export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; upsets: UpsetTally; runtime: Runtime; reservationWaitMs: number; patienceMs: number }) => {
+  const { cluster, load, random, tally, upsets, runtime, reservationWaitMs, patienceMs } = world
+  const { logServer } = cluster
   const reviving = new Set<Promise<void>>()
+  const count = (where: Between) => tally.counts.set(where, (tally.counts.get(where) ?? 0) + 1)
 
   const revive = (service: Service) => {
     const life = (async () => {
@@ -110,13 +86,17 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     // Whose answer was under way already, is not in flight any more.
     const cut = flights.filter((flight) => !load.answered.has(flight.command.key))
     const from = cut.reduce<bigint | undefined>((least, flight) => (least === undefined || flight.from < least ? flight.from : least), undefined)
-    const { end, seen } = await lookAt(cluster.databaseUrl(), cut.map((flight) => flight.command.commandId), from ?? 0n)
+    const commandIds = cut.map((flight) => flight.command.commandId)
+    const { end, seen } = await lookAt(runtime.store, commandIds, from ?? 0n)
+    const pending = logServer ? await whosePending(cluster.databaseUrl(), commandIds) : new Set<string>()
     const orphans: Orphan[] = []
     tally.inFlight += cut.length
     for (const flight of cut) {
       const events = seen.get(flight.command.commandId) ?? []
       const where = between(flight, events)
-      if (where) tally.counts.set(where, (tally.counts.get(where) ?? 0) + 1)
+      if (where) count(where)
+      const done = events.some((event) => event.stream === `customer-${flight.command.customerId}` && event.type !== 'EntryAbandoned')
+      if (pending.has(flight.command.commandId)) count(done ? 'customer event → receipt' : 'pending receipt → customer event')
       if (events.some((event) => event.stream === `customer-${flight.command.customerId}`)) continue
       for (const { identity, number } of flight.command.gains) if (events.some((event) => event.stream === `identity-${identity}`)) orphans.push({ flight, number })
     }
@@ -140,21 +120,21 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
    */
   const killAmongRivals = async (service: Service | undefined, orphans: readonly Orphan[] = []): Promise<void> => {
     if (!service) return
-    const end = await runtime.store.head()
+    const end = await endOf(runtime.store)
     const stopped = Array.from({ length: RIVALS }, () => load.newcomer())
     await Promise.all(stopped.map((command) => stopAfterReserving(runtime, command)))
     const wanted = [...orphans.map((orphan) => orphan.number), ...stopped.flatMap((command) => command.gains.map((gain) => gain.number))]
     for (const number of wanted.slice(0, RIVALS)) void pause(random.between(0, 80)).then(() => load.rival(number, service))
     for (const command of stopped) load.late(command)
-    await appears(cluster.databaseUrl(), 'EntryAbandoned', end, reservationWaitMs + 1000)
+    await appears(runtime.store, 'EntryAbandoned', end, reservationWaitMs + 1000)
     if (random.chance(0.5)) await pause(random.between(0, 40))
     if (service.state === 'up') await killServices([service])
   }
 
-  /** Until there is something to interrupt: so many more commands were answered; on a slow machine, after a few seconds. */
+  /** Until there is something to interrupt: so many more commands were answered; on a slow machine, after a while. */
   const someWork = async (commands: number): Promise<void> => {
     const from = load.answered.size
-    const end = performance.now() + 3000
+    const end = performance.now() + patienceMs
     while (load.answered.size < from + commands && performance.now() < end) await pause(5)
     while (up().length === 0 && performance.now() < end + 60_000) await pause(10)
     await pause(random.between(0, 30))
@@ -166,6 +146,11 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     if (!service) return
     switch (kind) {
       case 'service': {
+        // Where it can be: what the dead one sent last is carried out when its successor is at it already.
+        if (logServer?.tell && random.chance(0.4)) {
+          if (await logServer.tell(`answerAfterGone ${Math.floor(random.between(50, 2000))}`)) happened(upsets, 'carried out after the caller had gone')
+          await pause(random.between(0, 15))
+        }
         const orphans = await killServices([service])
         if (random.chance(0.5)) await killAmongRivals(random.anyOf(up()), orphans)
         break
@@ -173,9 +158,10 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
       case 'rivals':
         await killAmongRivals(service)
         break
-      case 'postgres': {
-        tally.postgres += 1
-        await cluster.killPostgres()
+      case 'postgres':
+      case 'log': {
+        tally[kind] += 1
+        await (kind === 'log' ? logServer?.restart?.() : cluster.killPostgres())
         // What stood still meanwhile looks abandoned now: fences, and another kill among them.
         await pause(random.between(0, 250))
         const next = random.anyOf(up())
@@ -191,6 +177,8 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     }
   }
 
+  const choose = (): Kind => (logServer?.restart && random.chance(0.2) ? 'log' : random.pick(often))
+
   return {
     /**
      * Kills, again and again, for so many seconds, and in each way at least once; then everything is up again. With
@@ -200,10 +188,11 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
       const began = performance.now()
       const missing = () => pairs.some((pair) => tally.counts.get(pair) === 0)
       for (const kind of kinds) await once(kind)
+      if (logServer?.restart) await once('log')
       for (let passed = 0; passed < seconds || (everyPair && missing() && passed < seconds * 1.5); passed = (performance.now() - began) / 1000) {
         // The shortest of all windows: it needs rivals to fence just then.
         const rarely = (tally.counts.get('EntryAbandoned on rival → IdentityReserved') ?? 0) < 5
-        await once(rarely && random.chance(0.4) ? 'rivals' : random.pick(often))
+        await once(rarely && random.chance(0.4) ? 'rivals' : choose())
       }
       await Promise.all(reviving)
     },

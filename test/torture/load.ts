@@ -41,6 +41,8 @@ export type Load = {
   newcomer: (number?: number) => Command
   stop: () => Promise<void>
   retries: () => number
+  /** How often a service answered that the log is out of reach. */
+  unavailable: () => number
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -76,6 +78,7 @@ export const startLoad = (options: { seed: number; writers: number; services: re
   let fresh = 50_000_000
   let keys = 0
   let retries = 0
+  let unavailable = 0
   /** The end of the log when it was last looked at. */
   let end = 0n
 
@@ -166,6 +169,7 @@ export const startLoad = (options: { seed: number; writers: number; services: re
         remember(command, given.status)
         return settled
       }
+      if (given?.status === 503) unavailable += 1
       // Its process was killed: what came of it is looked at before it is sent again; some come back late.
       const kill = given ? undefined : held.get(life)
       if (kill) {
@@ -176,6 +180,8 @@ export const startLoad = (options: { seed: number; writers: number; services: re
       } else {
         since = undefined
         flights.delete(command.key)
+        // Some ask again only when all that was sent has been carried out, or never will be.
+        if (given?.status === 503 && Math.random() < 0.3) await pause(Math.random() * 3000)
       }
       await pause(5 + Math.random() * 40)
     }
@@ -218,5 +224,6 @@ export const startLoad = (options: { seed: number; writers: number; services: re
       await Promise.all(extra)
     },
     retries: () => retries,
+    unavailable: () => unavailable,
   }
 }
