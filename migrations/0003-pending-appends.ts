@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely'
 /**
  * Where the log is not in this database, a receipt cannot commit with its events. It is written down first, as
  * pending, with the place the events are meant for; what stands at that place later tells whether they got there.
- * A command's receipt and its pending appends exclude each other: whoever writes either holds the command's lock,
- * in a statement before the one that looks.
+ * A refusal's receipt and pending appends of the same command exclude each other: whoever writes down either holds
+ * the command's lock, taken in a statement before the one that looks.
  */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
   await sql`
@@ -40,10 +40,13 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
     create function kehu.register_appends(
       p_event uuid[], p_stream text[], p_expected integer[], p_events integer[],
       p_command uuid[], p_hash text[], p_name text[], p_streams text[], p_status integer[], p_answer text[], p_at timestamptz[]
-    ) returns table (answered boolean, rivals boolean)
+    ) returns table (answered boolean, rivals boolean, fresh boolean)
     language plpgsql volatile as $body$
+    declare
+      there uuid[];
     begin
       perform pg_advisory_xact_lock(${sql.lit(COMMAND_LOCK)}, key) from (select distinct hashtext(c::text) as key from unnest(p_command) as c order by 1) as keys;
+      there := array(select a.event_id from kehu.pending_append a where a.event_id = any (p_event));
       insert into kehu.pending_append (event_id, stream, expected_revision, events, command_id, command_hash, command, streams, status, answer, recorded_at)
       select p.event, p.stream, p.expected, p.events, p.command, p.hash, p.name, string_to_array(p.streams, ' '), p.status, p.answer, p.at
       from unnest(p_event, p_stream, p_expected, p_events, p_command, p_hash, p_name, p_streams, p_status, p_answer, p_at)
@@ -55,7 +58,8 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
         select exists (select from kehu.receipt r where r.command_id = p.command),
           exists (
             select from kehu.pending_append own, kehu.pending_append other
-            where own.event_id = p.event and other.command_id = p.command and other.turn < own.turn)
+            where own.event_id = p.event and other.command_id = p.command and other.turn < own.turn),
+          p.event <> all (there)
         from unnest(p_event, p_command) with ordinality as p (event, command, n) order by p.n;
     end
     $body$`.execute(db)

@@ -3,6 +3,7 @@ import { Migrator, type MigrationProvider } from 'kysely/migration'
 import * as log from './0001-log.ts'
 import * as processes from './0002-processes.ts'
 import * as pendingAppends from './0003-pending-appends.ts'
+import * as appendTogether from './0004-append-together.ts'
 
 // A new migration is one line here. What has been released never changes.
 const provider: MigrationProvider = {
@@ -10,6 +11,7 @@ const provider: MigrationProvider = {
     '0001-log': log,
     '0002-processes': processes,
     '0003-pending-appends': pendingAppends,
+    '0004-append-together': appendTogether,
   }),
 }
 

@@ -63,6 +63,9 @@ export type Append = {
   receipt?: Receipt
 }
 
+/** What a command appends: with the receipt that says so. */
+export type AppendWithReceipt = Append & { receipt: Receipt }
+
 export type AppendResult =
   | { outcome: 'appended'; revision: number; position: Position }
   | { outcome: 'conflict'; actualRevision: ExpectedRevision }
@@ -85,6 +88,12 @@ export type EventStore = {
    * answers as the first time. Rejects with EventStoreUnavailable when the outcome could not be learned in time.
    */
   append: (append: Append) => Promise<AppendResult>
+  /**
+   * Appends to one stream, each going on where the one before ends, as one append: all or none. Each is answered, and
+   * has its receipt, as if it had come by itself. When the receipt of any is there already, nothing is appended: that
+   * one is 'answered', those without theirs are a 'conflict', to be decided anew. MAX_APPEND_BYTES holds for the whole.
+   */
+  appendTogether: (appends: readonly AppendWithReceipt[]) => Promise<AppendResult[]>
   /** Events of one stream in order, from `fromRevision` (0 unless told). An unknown stream is empty. */
   readStream: (stream: string, options?: { fromRevision?: number }) => AsyncIterable<RecordedEvent>
   /** The log up to where it ends now. */

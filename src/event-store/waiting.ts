@@ -21,3 +21,17 @@ export const within = async <T>(ms: number, late: () => Error, work: Promise<T>)
   })
   return Promise.race([work, tooLate]).finally(() => clearTimeout(timer))
 }
+
+/** What `work` gives; undefined as soon as the signal aborts. The work itself goes on. */
+export const orAborted = async <T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T | undefined> => {
+  if (!signal) return work
+  let done: () => void = () => undefined
+  const aborted = new Promise<undefined>((resolve) => {
+    done = () => resolve(undefined)
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', done, { once: true })
+  })
+  // Unheard, what fails after the signal would end the process.
+  work.catch(() => undefined)
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', done))
+}

@@ -6,7 +6,7 @@ import { validate } from 'uuid'
 import { AppendTooLarge, EventStoreUnavailable, MAX_APPEND_BYTES, type Append, type AppendResult, type Position } from '../port.ts'
 import { checkStreamName } from '../stored-event.ts'
 import { backoff, pause } from '../waiting.ts'
-import { noAnswer, type Call, type Connection } from './connection.ts'
+import { isRefused, noAnswer, unavailable, type Call, type Connection } from './connection.ts'
 import type { Names } from './names.ts'
 import { batchAppend } from './requests.ts'
 
@@ -128,6 +128,7 @@ export const makeAppender = (options: {
     if (pipe !== lost) return
     pipe = undefined
     trying = undefined
+    if (isRefused(error)) for (const item of waiting) item.fail(unavailable(error))
     notBefore = performance.now() + FIRST_PAUSE_MS * (1 + Math.random())
     void connection.failed(lost.call, error).then(() => {
       if (waiting.size > 0) ensurePipe()

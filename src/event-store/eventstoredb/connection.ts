@@ -111,13 +111,21 @@ const codeOf = (error: Error): unknown => ('code' in error ? error.code : undefi
 /** The server went away, is not ready, or is not the leader: what was sent may or may not have happened, and asking again may succeed. */
 export const isPassing = (error: unknown): boolean => {
   if (!(error instanceof Error)) return false
-  if (convertToCommandError(error) instanceof NotLeaderError) return true
+  const known = convertToCommandError(error)
+  // The second has no code where it was made here, of a silence.
+  if (known instanceof NotLeaderError || known instanceof UnavailableError) return true
   const code = codeOf(error)
   return (typeof code === 'number' && passing.has(code)) || (typeof code === 'string' && /^E[A-Z]+$/.test(code)) || /Server Is (Not Ready|Busy)/i.test(error.message)
 }
 
 /** No answer came in the time one may take. Named so that the client replaces the channel. */
 export const noAnswer = (ms: number): UnavailableError => new UnavailableError(undefined, `no answer within ${ms} ms`)
+
+/** The server does not know this user, or does not let it: asking again changes nothing. */
+export const isRefused = (error: unknown): boolean => {
+  const code = error instanceof Error ? codeOf(error) : undefined
+  return code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED
+}
 
 /** Any failure of a call, as the rest of Kehu knows it. */
 export const unavailable = (error: unknown): EventStoreUnavailable =>

@@ -2,8 +2,9 @@ import { convertToCommandError, StreamNotFoundError } from '@eventstore/db-clien
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import { EventStoreUnavailable, type Batch, type Position, type ReadAllOptions, type RecordedEvent } from '../port.ts'
 import { StoredData, StoredMetadata } from '../stored-event.ts'
-import { backoff, pause } from '../waiting.ts'
+import { backoff, orAborted, pause } from '../waiting.ts'
 import { isPassing, noAnswer, unavailable, type Connection } from './connection.ts'
+import { makeGate } from './gate.ts'
 import type { Names } from './names.ts'
 import { readAllFrom, readAt, readLast, readStreamFrom } from './requests.ts'
 
@@ -13,8 +14,6 @@ const SILENCE_MS = 3000
 /** How long a read is tried again, from where it stands, before its caller is told. */
 const PATIENCE_MS = 5000
 const FIRST_PAUSE_MS = 100
-/** Reads that are open at once: the server lets a connection have a hundred calls. */
-const MOST_READS = 64
 /** Messages held for a reader before the server is asked to wait. */
 const HELD = 2000
 
@@ -25,7 +24,8 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byte
 /** Messages of a call as they come, many at a time. `silenceMs`: how long it may say nothing; a subscription may for ever. */
 export async function* messages(connection: Connection, request: ReadReq, options: { silenceMs?: number; signal?: AbortSignal } = {}): AsyncIterable<ReadResp[]> {
   const { silenceMs, signal } = options
-  const call = await connection.open()
+  const call = await orAborted(signal, connection.open())
+  if (!call) return
   const stream = call.client.read(request, call.metadata, call.options)
   let held: ReadResp[] = []
   let failure: Error | undefined
@@ -80,29 +80,9 @@ export async function* messages(connection: Connection, request: ReadReq, option
   }
 }
 
-/** Lets so many in at a time; the others wait, in order. */
-const makeGate = (most: number) => {
-  let inside = 0
-  const queue: (() => void)[] = []
-  return {
-    enter: (): Promise<void> => new Promise((resolve) => {
-      if (inside >= most) queue.push(resolve)
-      else {
-        inside += 1
-        resolve()
-      }
-    }),
-    leave: (): void => {
-      const next = queue.shift()
-      if (next) next()
-      else inside -= 1
-    },
-  }
-}
-
 /** Reads until `closing` aborts; what is under way then is unavailable. */
 export const makeReader = (connection: Connection, names: Names, closing: AbortSignal) => {
-  const gate = makeGate(MOST_READS)
+  const gate = makeGate()
 
   /** Undefined for what is not an event of this log. @throws for an event of it that cannot be read */
   const toRecordedEvent = (record: Record, strict: boolean): RecordedEvent | undefined => {

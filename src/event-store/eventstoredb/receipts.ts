@@ -1,9 +1,12 @@
 import type { Pool } from 'pg'
+import { validate } from 'uuid'
 import { canonical } from '../canonical.ts'
 import { makeGroup } from '../group.ts'
-import { EventStoreUnavailable, type Append, type AppendResult, type EventStore, type Position, type Receipt, type RecordedEvent, type StoredReceipt } from '../port.ts'
+import { joined, lastOf, revisionBefore } from '../joined.ts'
+import { EventStoreUnavailable, type Append, type AppendResult, type AppendWithReceipt, type EventStore, type ExpectedRevision, type Position, type RecordedEvent, type StoredReceipt } from '../port.ts'
 import { isConnectionError } from '../postgres/connection.ts'
 import { makeReceipts as makeStoredReceipts } from '../postgres/receipts.ts'
+import { checkStreamName } from '../stored-event.ts'
 import { backoff, pause } from '../waiting.ts'
 
 /**
@@ -15,7 +18,6 @@ const GIVEN_UP_MS = 90_000
 const SWEEP_MS = 60_000
 const LOOK_MS = 20
 
-type AppendWithReceipt = Append & { receipt: Receipt }
 type PendingRow = { event_id: string; stream: string; expected_revision: number; events: number; given_up: boolean }
 type Outcome = 'open' | { position: Position | null }
 
@@ -34,6 +36,7 @@ export const makeReceipts = (options: {
 }) => {
   const { pool, timeoutMs } = options
   const stored = makeStoredReceipts(pool)
+  const underWay = new Set<Promise<unknown>>()
   let closed = false
 
   /** Again while Postgres is away: for what may be done twice. */
@@ -51,11 +54,11 @@ export const makeReceipts = (options: {
   }
 
   const registration = makeGroup((appends: readonly AppendWithReceipt[]) => persistently(async () => {
-    const { rows } = await pool.query<{ answered: boolean; rivals: boolean }>({
+    const { rows } = await pool.query<{ answered: boolean; rivals: boolean; fresh: boolean }>({
       name: 'register-appends',
       text: 'select * from kehu.register_appends($1::uuid[], $2::text[], $3::integer[], $4::integer[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::integer[], $10::text[], $11::timestamptz[])',
       values: [
-        appends.map(firstEvent), appends.map(({ stream }) => stream), appends.map(expectedNumber), appends.map(({ events }) => events.length),
+        appends.map(firstEvent), appends.map(({ stream }) => stream), appends.map(revisionBefore), appends.map(({ events }) => events.length),
         ...(['commandId', 'commandHash', 'command'] as const).map((name) => appends.map(({ receipt }) => receipt[name])),
         appends.map(({ receipt }) => receipt.streams.join(' ')), appends.map(({ receipt }) => receipt.status),
         appends.map(({ receipt }) => JSON.stringify(receipt.answer)), appends.map(({ receipt }) => receipt.recordedAt),
@@ -128,26 +131,68 @@ export const makeReceipts = (options: {
     throw new EventStoreUnavailable('an earlier attempt of this command is still under way')
   }
 
-  const append = async (request: AppendWithReceipt): Promise<AppendResult> => {
-    const { receipt, ...bare } = request
-    if (closed) throw new EventStoreUnavailable('the store is closed')
-    if (request.events.length === 0) throw new TypeError('an append needs an event')
-    const event = firstEvent(request)
-    const { answered, rivals } = await registration.ask(request)
-    const kept = answered ? await persistently(() => stored.find(receipt.commandId)) : rivals ? await outwaitRivals(request) : undefined
-    if (kept) {
-      if (!answered) await settlement.ask({ event, position: null })
-      return { outcome: 'answered', receipt: kept }
-    }
+  /** Each command is pending by itself, at its own place: so it is settled, whatever became of the process that sent all of them. */
+  const sendTogether = async (appends: readonly AppendWithReceipt[]): Promise<AppendResult[]> => {
+    const whole = joined(appends)
+    // Postgres would refuse it, and with it all that is written down at the same moment.
+    checkStreamName(whole.stream)
+    if (!appends.every((one) => validate(firstEvent(one)) && validate(one.receipt.commandId))) throw new TypeError('an event and a command need a uuid')
+    const written = await Promise.all(appends.map((one) => registration.ask(one)))
+    // What this call has written down and does not send must not look as if it were on its way.
+    const forget = () => Promise.all(appends.flatMap((one, index) => (written[index]?.fresh ? [settlement.ask({ event: firstEvent(one), position: null })] : [])))
+    const earlier = async (one: AppendWithReceipt, index: number) =>
+      written[index]?.answered ? persistently(() => stored.find(one.receipt.commandId)) : written[index]?.rivals ? outwaitRivals(one) : undefined
     try {
-      const result = await options.append(bare)
-      // Not waited for: what is pending now is settled by whoever asks, however this ends.
-      settlement.ask({ event, position: result.outcome === 'appended' ? result.position : null }).catch(() => undefined)
-      return result
+      const known = await Promise.all(appends.map(earlier))
+      if (known.some((receipt) => receipt !== undefined)) {
+        const receipts = await Promise.all(appends.map(async (one, index) => known[index] ?? find(one.receipt.commandId)))
+        const actualRevision = receipts.includes(undefined) ? await lastRevision(whole.stream) : 'no_stream'
+        await forget()
+        return receipts.map((receipt) => (receipt ? { outcome: 'answered', receipt } : { outcome: 'conflict', actualRevision }))
+      }
     } catch (error) {
-      if (!(error instanceof EventStoreUnavailable)) await settlement.ask({ event, position: null })
+      await forget().catch(() => undefined)
       throw error
     }
+    const settle = (positions: readonly Position[]) => Promise.all(appends.map((one, index) => settlement.ask({ event: firstEvent(one), position: positions[index] ?? null })))
+    try {
+      const result = await options.append(whole)
+      const positions = result.outcome === 'appended' ? await positionsIn(whole, appends, result.position) : []
+      // Not waited for: what is pending now is settled by whoever asks, however this ends.
+      settle(positions).catch(() => undefined)
+      const before = revisionBefore(whole)
+      return lastOf(appends).map((last, index) => (result.outcome === 'appended' ? { ...result, revision: before + 1 + last, position: positions[index] ?? result.position } : result))
+    } catch (error) {
+      if (!(error instanceof EventStoreUnavailable)) await settle([])
+      throw error
+    }
+  }
+
+  const appendTogether = async (appends: readonly AppendWithReceipt[]): Promise<AppendResult[]> => {
+    if (closed) throw new EventStoreUnavailable('the store is closed')
+    const sent = sendTogether(appends)
+    underWay.add(sent)
+    return sent.finally(() => underWay.delete(sent))
+  }
+
+  const append = async (request: AppendWithReceipt): Promise<AppendResult> => {
+    const [result] = await appendTogether([request])
+    if (!result) throw new Error('an append was not answered')
+    return result
+  }
+
+  /** Where the last event of each stands. The server tells it of the very last alone; the others are read back. */
+  const positionsIn = async (whole: Append, appends: readonly Append[], last: Position): Promise<Position[]> => {
+    if (appends.length === 1) return [last]
+    const read: Position[] = []
+    for await (const event of options.readStream(whole.stream, { fromRevision: revisionBefore(whole) + 1, count: whole.events.length })) read.push(event.position)
+    return lastOf(appends).map((index) => read[index] ?? last)
+  }
+
+  const lastRevision = async (stream: string): Promise<ExpectedRevision> => {
+    let last: ExpectedRevision = 'no_stream'
+    for await (const { revision } of options.readStream(stream, { fromRevision: 0, count: Number.MAX_SAFE_INTEGER })) last = revision
+    return last
   }
 
   const record: EventStore['receipts']['record'] = async (receipt, attempt) => {
@@ -174,16 +219,18 @@ export const makeReceipts = (options: {
 
   return {
     append,
+    appendTogether,
     find,
     record,
     recordAttempt: (attempt: Parameters<EventStore['receipts']['recordAttempt']>[0]) => persistently(() => stored.recordAttempt(attempt)),
+    /** Takes no more, and ends when what is under way has ended. */
     close: async (): Promise<void> => {
       clearInterval(sweeping)
-      await settlement.idle()
       closed = true
+      await Promise.allSettled(underWay)
+      await settlement.idle()
     },
   }
 }
 
 const firstEvent = ({ events }: Append): string => events[0]?.id ?? ''
-const expectedNumber = ({ expectedRevision }: Append): number => (expectedRevision === 'no_stream' ? -1 : expectedRevision)

@@ -27,6 +27,7 @@ export const makeEventStoreDbEventStore = (options: { url: string; prefix?: stri
 
   return {
     append: (append) => (append.receipt ? receipts.append({ ...append, receipt: append.receipt }) : appender.append(append)),
+    appendTogether: receipts.appendTogether,
     readStream: reader.readStream,
     async *readAll(read) {
       yield* reader.readUpTo(await reader.head(), read)
@@ -37,8 +38,9 @@ export const makeEventStoreDbEventStore = (options: { url: string; prefix?: stri
     receipts: { find: receipts.find, record: receipts.record, recordAttempt: receipts.recordAttempt },
     close: async () => {
       const ended = subscriptions.close()
-      await appender.close()
+      // First: what is written down as pending shall still be sent.
       await receipts.close()
+      await appender.close()
       closing.abort()
       await ended
       connection.close()

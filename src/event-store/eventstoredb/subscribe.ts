@@ -1,3 +1,4 @@
+import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import { kindOf, type Batch, type Position, type ReadAllOptions, type RecordedEvent } from '../port.ts'
 import { backoff, pause } from '../waiting.ts'
 import type { Connection } from './connection.ts'
@@ -32,13 +33,11 @@ export const makeSubscriptions = (connection: Connection, names: Names, reader: 
     for (const wake of followers) wake()
   }
 
-  const keep = (events: readonly RecordedEvent[]): void => {
+  const keep = (events: readonly RecordedEvent[], seen: Position): void => {
     if (!tail) return
-    for (const event of events) {
-      if (event.position <= tail.to) continue
-      tail.events.push(event)
-      tail.to = event.position
-    }
+    for (const event of events) if (event.position > tail.to) tail.events.push(event)
+    // Past another program's events as well: the end of the log may be one of them.
+    if (seen > tail.to) tail.to = seen
     const excess = tail.events.length - TAIL
     if (excess > TAIL) {
       tail.from = tail.events[excess - 1]?.position ?? tail.from
@@ -71,7 +70,7 @@ export const makeSubscriptions = (connection: Connection, names: Names, reader: 
         tail ??= { from: end, to: end, events: [] }
         for await (const chunk of messages(connection, subscribeAfter(tail.to, names.filter()), { signal: AbortSignal.any([stop.signal, dropped.signal]) })) {
           attempt = 0
-          keep(reader.eventsOf(chunk))
+          keep(reader.eventsOf(chunk), lastPosition(chunk))
         }
       } catch {
         // Dropped or out of reach: taken up again from the last event. Readers say by themselves what they find.
@@ -159,6 +158,10 @@ export const makeSubscriptions = (connection: Connection, names: Names, reader: 
 
   return { subscribe, close }
 }
+
+/** Where the last record among messages stands, whoever's it is; 0 when there is none. */
+const lastPosition = (chunk: readonly ReadResp[]): Position =>
+  BigInt(chunk.findLast((message) => message.hasEvent())?.getEvent()?.getEvent()?.getCommitPosition() ?? 0)
 
 /** Index of the first event after a position, in events in order. */
 const firstAfter = (events: readonly RecordedEvent[], after: Position): number => {

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { canonical } from '../canonical.ts'
 import { emptyHead } from '../chain.ts'
-import { AppendTooLarge, EventStoreUnavailable, MAX_APPEND_BYTES, type Append, type AppendResult, type StoredReceipt } from '../port.ts'
-import { checkStreamName } from '../stored-event.ts'
+import { joined, lastOf, revisionBefore } from '../joined.ts'
+import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRevision, type StoredReceipt } from '../port.ts'
 import { backoff, pause } from '../waiting.ts'
 import { isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
 import { streamKey } from './rows.ts'
@@ -10,7 +10,8 @@ import { streamKey } from './rows.ts'
 /** Most appends in one batch. */
 const BATCH = 256
 
-type Waiting = { append: Append; since: number; resolve: (result: AppendResult) => void; reject: (error: unknown) => void }
+/** `appends` go together, as the one append `whole`. */
+type Waiting = { whole: Append; appends: readonly Append[]; since: number; resolve: (results: AppendResult[]) => void; reject: (error: unknown) => void }
 type ResultRow = { outcome: 'a' | 'c' | 'r'; first_position: string | null; actual: number | null }
 
 /**
@@ -28,16 +29,19 @@ export const makeAppender = (options: {
   let running: Promise<void> | undefined
   let closed = false
 
-  const append = async (request: Append): Promise<AppendResult> => {
-    checkStreamName(request.stream)
+  const appendTogether = async (appends: readonly Append[]): Promise<AppendResult[]> => {
+    const whole = joined(appends)
     if (closed) throw new EventStoreUnavailable('the store is closed')
-    if (request.events.length === 0) throw new TypeError('an append needs an event')
-    const bytes = request.events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0)
-    if (bytes > MAX_APPEND_BYTES) throw new AppendTooLarge(`the events of one command may have ${MAX_APPEND_BYTES} bytes, these have ${bytes}`)
     return new Promise((resolve, reject) => {
-      queue.push({ append: request, since: Date.now(), resolve, reject })
+      queue.push({ whole, appends, since: Date.now(), resolve, reject })
       running ??= drain()
     })
+  }
+
+  const append = async (request: Append): Promise<AppendResult> => {
+    const [result] = await appendTogether([request])
+    if (!result) throw new Error('an append was not answered')
+    return result
   }
 
   const drain = async (): Promise<void> => {
@@ -54,8 +58,7 @@ export const makeAppender = (options: {
     const rest: Waiting[] = []
     const taken = new Set<string>()
     for (const waiting of queue) {
-      const { stream, receipt } = waiting.append
-      const keys = receipt ? [stream, receipt.commandId] : [stream]
+      const keys = [waiting.whole.stream, ...waiting.appends.flatMap(({ receipt }) => receipt?.commandId ?? [])]
       if (batch.length < BATCH && !keys.some((key) => taken.has(key))) batch.push(waiting)
       else rest.push(waiting)
       for (const key of keys) taken.add(key)
@@ -67,7 +70,7 @@ export const makeAppender = (options: {
   const commit = async (batch: Waiting[]): Promise<void> => {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const rows = await send(batch.map((waiting) => waiting.append))
+        const rows = await send(batch)
         await Promise.all(batch.map((waiting, index) => settle(waiting, rows[index])))
         return
       } catch (error) {
@@ -95,18 +98,18 @@ export const makeAppender = (options: {
   }
 
   const settle = async (waiting: Waiting, row: ResultRow | undefined): Promise<void> => {
-    const { append: request, resolve, reject } = waiting
+    const { whole, appends, resolve, reject } = waiting
     if (row?.outcome === 'a') {
-      const count = request.events.length
-      const from = request.expectedRevision === 'no_stream' ? -1 : request.expectedRevision
-      resolve({ outcome: 'appended', revision: from + count, position: BigInt(row.first_position ?? 0) + BigInt(count - 1) })
+      const before = revisionBefore(whole)
+      const first = BigInt(row.first_position ?? 0)
+      resolve(lastOf(appends).map((last) => ({ outcome: 'appended', revision: before + 1 + last, position: first + BigInt(last) })))
     } else if (row?.outcome === 'c') {
-      resolve({ outcome: 'conflict', actualRevision: row.actual === null || row.actual < 0 ? 'no_stream' : row.actual })
-    } else if (row?.outcome === 'r' && request.receipt) {
+      resolve(appends.map(() => ({ outcome: 'conflict', actualRevision: actualRevision(row) })))
+    } else if (row?.outcome === 'r') {
       try {
-        const receipt = await options.findReceipt(request.receipt.commandId)
-        if (receipt) resolve({ outcome: 'answered', receipt })
-        else reject(new EventStoreUnavailable('the receipt of this command could not be read'))
+        const receipts = await Promise.all(appends.map(async ({ receipt }) => receipt && options.findReceipt(receipt.commandId)))
+        if (receipts.every((receipt) => receipt === undefined)) reject(new EventStoreUnavailable('the receipt of this command could not be read'))
+        else resolve(receipts.map((receipt) => (receipt ? { outcome: 'answered', receipt } : { outcome: 'conflict', actualRevision: actualRevision(row) })))
       } catch (error) {
         reject(new EventStoreUnavailable('the receipt of this command could not be read', { cause: error }))
       }
@@ -115,9 +118,9 @@ export const makeAppender = (options: {
     }
   }
 
-  const send = async (appends: readonly Append[]): Promise<ResultRow[]> => {
+  const send = async (batch: readonly Waiting[]): Promise<ResultRow[]> => {
     const client = await connection.get()
-    const result = await client.query<ResultRow>({ name: 'append', text: APPEND, values: parametersOf(appends) })
+    const result = await client.query<ResultRow>({ name: 'append', text: APPEND, values: parametersOf(batch) })
     return result.rows
   }
 
@@ -127,31 +130,35 @@ export const makeAppender = (options: {
     await connection.drop()
   }
 
-  return { append, close }
+  return { append, appendTogether, close }
 }
+
+const actualRevision = ({ actual }: ResultRow): ExpectedRevision => (actual === null || actual < 0 ? 'no_stream' : actual)
 
 const APPEND = `select * from kehu.append_events(
   $1::uuid[], $2::integer[], $3::bytea[], $4::integer[], $5::integer[],
-  $6::uuid[], $7::text[], $8::text[], $9::text[], $10::integer[], $11::text[], $12::timestamptz[],
-  $13::uuid[], $14::integer[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[], $20::bytea[])`
+  $6::integer[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::integer[], $12::text[], $13::timestamptz[],
+  $14::uuid[], $15::integer[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[])`
 
 /** The function's arguments, column by column. */
-const parametersOf = (appends: readonly Append[]): unknown[][] => {
-  const columns: unknown[][] = Array.from({ length: 20 }, () => [])
+const parametersOf = (batch: readonly Pick<Waiting, 'whole' | 'appends'>[]): unknown[][] => {
+  const columns: unknown[][] = Array.from({ length: 21 }, () => [])
   const push = (first: number, values: unknown[]) => {
     values.forEach((value, index) => columns[first + index]?.push(value))
   }
   let from = 1
-  for (const { stream, expectedRevision, events, receipt } of appends) {
+  for (const { whole, appends } of batch) {
+    const { stream, events } = whole
     const key = streamKey(stream)
-    const expected = expectedRevision === 'no_stream' ? -1 : expectedRevision
+    const expected = revisionBefore(whole)
     const previous = events[0]?.metadata.prevHash ?? emptyHead(stream).hash
     push(0, [key, expected, Buffer.from(previous, 'hex'), from, events.length])
-    push(5, receipt
-      ? [receipt.commandId, receipt.commandHash, receipt.command, receipt.streams.join(' '), receipt.status, JSON.stringify(receipt.answer), receipt.recordedAt]
-      : [null, null, null, null, null, null, null])
+    lastOf(appends).forEach((last, index) => {
+      const receipt = appends[index]?.receipt
+      if (receipt) push(5, [from + last, receipt.commandId, receipt.commandHash, receipt.command, receipt.streams.join(' '), receipt.status, JSON.stringify(receipt.answer), receipt.recordedAt])
+    })
     events.forEach((event, index) => {
-      push(12, [key, expected + 1 + index, event.id, stream, event.type, canonical(event.data), canonical(event.metadata), Buffer.from(event.metadata.hash, 'hex')])
+      push(13, [key, expected + 1 + index, event.id, stream, event.type, canonical(event.data), canonical(event.metadata), Buffer.from(event.metadata.hash, 'hex')])
     })
     from += events.length
   }

@@ -31,6 +31,7 @@ export const makePostgresEventStore = (options: { connectionString: string; pool
 
   return {
     append: appender.append,
+    appendTogether: appender.appendTogether,
     readStream: (stream, read) => reachingAll(reader.readStream(stream, read)),
     readAll: (read) => reachingAll(reader.readAll(read)),
     subscribe: subscriptions.subscribe,
