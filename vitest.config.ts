@@ -1,8 +1,13 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { eventStoresToTest } from './test/support/event-stores.ts'
 
 /** The tests that run once for every event store: the service over HTTP, whatever the log is kept in. */
 const everywhere = ['test/http/**/*.e2e.test.ts', 'test/complaints.e2e.test.ts', 'test/cli/import.kehu.e2e.test.ts', 'test/readme.e2e.test.ts', 'test/commands/*.int.test.ts']
+
+// The processes that tests start compile the same files: once for all of them.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'kehu-test-compiled')
 
 const stores = await eventStoresToTest()
 

@@ -7,15 +7,16 @@ import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { processStart } from '../src/embedded/lock.ts'
+import { runTypeScript } from './support/node.ts'
 
 const repository = new URL('..', import.meta.url).pathname
 /** As `npm run kehu` does; this Node reads TypeScript by itself, which is quicker than through tsx. */
-const program = [...(process.features.typescript ? [] : ['--import', 'tsx']), 'src/cli/kehu.ts']
+const program = [...runTypeScript, 'src/cli/kehu.ts']
 
 let temporary: string
 let dataDir: string
 const environment = (more: Record<string, string>): Record<string, string> => ({
-  PATH: process.env['PATH'] ?? '', HOME: temporary, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: join(temporary, 'compiled'), ...more,
+  PATH: process.env['PATH'] ?? '', HOME: temporary, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(temporary, 'compiled'), ...more,
 })
 
 type Ended = { code: number | null; stdout: string; stderr: string }

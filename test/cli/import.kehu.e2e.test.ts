@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { makeLog, type TestLog } from '../support/log.ts'
+import { runTypeScript } from '../support/node.ts'
 import { makeFolder } from './import.world.ts'
 
 type Ran = { code: number; stdout: string; stderr: string }
@@ -33,7 +34,7 @@ commands:
 
   const kehu = (...given: string[]): Promise<Ran> =>
     new Promise((resolve) => {
-      const child = execFile(process.execPath, ['--import', 'tsx', 'src/cli/kehu.ts', ...given], { env: { ...process.env, ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: `${folder.path}/data` } }, (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }))
+      const child = execFile(process.execPath, [...runTypeScript, 'src/cli/kehu.ts', ...given], { env: { ...process.env, ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: `${folder.path}/data` } }, (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }))
     })
   const importing = (file: string, ...more: string[]) => kehu('import', `${folder.path}/${file}`, '--map', `${folder.path}/map.yaml`, ...more)
   const events = async () => (await log.events()).filter((event) => event.type === 'CustomerCreated').length

@@ -7,6 +7,7 @@ import type { EventStoreDBClient } from '@eventstore/db-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createLog, startHost } from './host.ts'
 import { collect, connect, event, failure, newStream, pause, put, times, unary, until } from './support.ts'
+import { runTypeScript } from '../support/node.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -99,7 +100,7 @@ describe('a log in a file', () => {
 
 /** The host in a process of its own, and its lines one by one. */
 const launch = async (...options: string[]) => {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'test/eventstoredb-host/main.ts', ...options], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child: ChildProcess = spawn(process.execPath, [...runTypeScript, 'test/eventstoredb-host/main.ts', ...options], { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
   if (!child.stdout || !child.stderr) throw new Error('the process has no output')
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -9,6 +9,7 @@ import { serve, type Core } from '../../src/main.ts'
 import { loadSecrets, signToken } from '../../src/secrets.ts'
 import { makeDatabase, type TestDatabase } from './database.ts'
 import { makeLog, type TestLog } from './log.ts'
+import { runTypeScript } from './node.ts'
 import { makeConformance, type Conformance } from './openapi.ts'
 
 export const roles = ['clerk', 'manager', 'system', 'admin', 'auditor', 'analyst'] as const
@@ -184,7 +185,7 @@ process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
 
 /** The service as operators run it: a process of its own. Several may share one place. */
 export const startProcess = async (place: Pick<Place, 'environment'>, env: Record<string, string> = {}): Promise<ServiceProcess> => {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/kehu.ts', 'serve'], { env: { ...process.env, ...place.environment, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...runTypeScript, 'src/cli/kehu.ts', 'serve'], { env: { ...process.env, ...place.environment, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   children.add(child)
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts'
+import { runTypeScript } from '../support/node.ts'
 import type { LogServer } from './log-server.ts'
-import { childrenOf, freePort, killNow, repository, runTypeScript } from './processes.ts'
+import { childrenOf, freePort, killNow, repository } from './processes.ts'
 
 /** A service process. Each life has a name of its own, by which Postgres knows its connections. */
 export type Service = { name: string; url: string; life: string; state: 'starting' | 'up' | 'dead'; dead: Promise<void> }
@@ -51,7 +52,7 @@ export const makeCluster = async (options: {
   const [started, logServer] = await Promise.all([
     startEmbeddedPostgres({ dataDir }),
     options.logServer?.(dataDir),
-    promisify(execFile)(process.execPath, [...program, '--version'], { cwd: repository, env: { ...process.env, NODE_COMPILE_CACHE: join(dataDir, 'compiled') } }),
+    promisify(execFile)(process.execPath, [...program, '--version'], { cwd: repository, env: { ...process.env, NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(dataDir, 'compiled') } }),
   ])
   let postgres: EmbeddedPostgres = started
   const { port, url: databaseUrl } = postgres
@@ -78,7 +79,7 @@ export const makeCluster = async (options: {
       stdio: ['ignore', log.fd, log.fd],
       env: {
         ...own, HOST: '127.0.0.1', PORT: new URL(service.url).port, KEHU_DATA_DIR: dataDir, DATABASE_URL: `${databaseUrl}?application_name=${life}`,
-        KEHU_RESERVATION_WAIT_MS: String(options.reservationWaitMs), LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: join(dataDir, 'compiled'),
+        KEHU_RESERVATION_WAIT_MS: String(options.reservationWaitMs), LOG_LEVEL: 'warn', NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(dataDir, 'compiled'),
         ...logServer?.environment,
       },
     })

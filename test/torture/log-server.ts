@@ -5,7 +5,8 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { freePort, killNow, repository, runTypeScript } from './processes.ts'
+import { runTypeScript } from '../support/node.ts'
+import { freePort, killNow, repository } from './processes.ts'
 
 /** The server that keeps the log, where that is not Postgres. */
 export type LogServer = {

@@ -6,9 +6,6 @@ import { promisify } from 'node:util'
 /** Where processes are started. */
 export const repository = new URL('../..', import.meta.url).pathname
 
-/** This Node reads TypeScript by itself, which is quicker than through tsx; and there are many starts. */
-export const runTypeScript: readonly string[] = process.features.typescript ? [] : ['--import', 'tsx']
-
 /** A free port below those the system gives to connections: who is killed shall find it free again. */
 export const freePort = async (): Promise<number> => {
   const port = 15_000 + Math.floor(Math.random() * 17_000)
