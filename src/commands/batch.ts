@@ -4,6 +4,7 @@ import type { Answer } from './handle.ts'
 import { problem, type Problem } from './problem.ts'
 import { commandNamed, toFieldProblems } from './registry.ts'
 import type { Runtime } from './runtime.ts'
+import { runTogether, type Waiting } from './together.ts'
 
 /** A line of a batch. Every line has a key, so that sending the file again repeats nothing. */
 export const BatchLine = z.strictObject({
@@ -27,14 +28,13 @@ export type BatchOptions = {
 }
 
 /**
- * Runs commands line by line: in order within a stream, concurrent across streams, answers in the order of the
- * lines, each as soon as it is there, whether or not another line comes. `undefined` stands for a line that is too
+ * Runs commands line by line: in order within a stream, and appended together where several are at hand; concurrent
+ * across streams; answers in the order of the lines, each as soon as it is there, whether or not another line comes. `undefined` stands for a line that is too
  * long. Takes no more lines than it can hold answers for.
  */
 export async function* runBatch(lines: AsyncIterable<string | undefined>, options: BatchOptions): AsyncIterable<BatchAnswer> {
   const answers: Promise<BatchAnswer>[] = []
-  const lastOfStream = new Map<string, Promise<unknown>>()
-  const free = makeSlots(options.concurrency)
+  const lanes = makeLanes(options.runtime, makeSlots(options.concurrency))
   const reader = lines[Symbol.asyncIterator]()
   let reading: Promise<IteratorResult<string | undefined>> | undefined
   let number = 0
@@ -61,7 +61,7 @@ export async function* runBatch(lines: AsyncIterable<string | undefined>, option
       number += 1
       if (line.value?.trim() === '') continue
       const here = number
-      answers.push(runLine(line.value, here, options, lastOfStream, free).catch((error: unknown) => refusal(here, options.onError(error))))
+      answers.push(runLine(line.value, here, options, lanes).catch((error: unknown) => refusal(here, options.onError(error))))
     }
   } finally {
     // Not waited for: it would wait for the line that is being read.
@@ -71,7 +71,7 @@ export async function* runBatch(lines: AsyncIterable<string | undefined>, option
 
 const refusal = (line: number, given: Problem, key: string | null = null): BatchAnswer => ({ line, key, status: given.status, answer: given })
 
-const runLine = async (line: string | undefined, number: number, options: BatchOptions, lastOfStream: Map<string, Promise<unknown>>, slots: Slots): Promise<BatchAnswer> => {
+const runLine = async (line: string | undefined, number: number, options: BatchOptions, inLane: InLane): Promise<BatchAnswer> => {
   const refuse = (given: Problem, key: string | null = null) => refusal(number, given, key)
   if (line === undefined) return refuse(problem('body-too-large', 'The line has more than 1 MiB.'))
   const json = parseJson(line)
@@ -84,31 +84,49 @@ const runLine = async (line: string | undefined, number: number, options: BatchO
   const caller = options.callerFor(onBehalfOf)
   if ('type' in caller) return refuse(caller, key)
 
-  const run = async (): Promise<Answer> => {
-    const release = await slots.take()
-    try {
-      return await command.run(options.runtime, body, { caller, key, ifMatch })
-    } catch (error) {
-      const given = options.onError(error)
-      return { status: given.status, body: given, commandId: '' }
-    } finally {
-      release()
-    }
+  // A command on the organisation is decided on the whole of it, which knows only what is in the log.
+  const together = command.right !== 'configure'
+  try {
+    const { status, body: answer } = await inLane(command.streamOf(body), together, (runtime) => command.run(runtime, body, { caller, key, ifMatch }))
+    return { line: number, key, status, answer }
+  } catch (error) {
+    return refuse(options.onError(error), key)
   }
-  const stream = command.streamOf(body)
-  const answered = stream === undefined ? run() : inOrder(lastOfStream, stream, run)
-  const { status, body: answer } = await answered
-  return { line: number, key, status, answer }
 }
 
-/** Runs after whatever this batch still has under way for the same stream. */
-const inOrder = (lastOfStream: Map<string, Promise<unknown>>, stream: string, run: () => Promise<Answer>): Promise<Answer> => {
-  const before = lastOfStream.get(stream)
-  const mine = before ? before.then(run) : run()
-  lastOfStream.set(stream, mine)
-  return mine.finally(() => {
-    if (lastOfStream.get(stream) === mine) lastOfStream.delete(stream)
-  })
+type InLane = (stream: string | undefined, together: boolean, work: (runtime: Runtime) => Promise<Answer>) => Promise<Answer>
+
+/** Those of one stream one after the other, in a lane of its own for as long as there are any; who names no stream at once. */
+const makeLanes = (runtime: Runtime, slots: Slots): InLane => {
+  const lanes = new Map<string, Waiting<Answer>[]>()
+
+  const drain = async (stream: string, together: boolean, waiting: Waiting<Answer>[]): Promise<void> => {
+    while (waiting.length > 0) {
+      const release = await slots.take()
+      await runTogether(runtime, stream, waiting, together).finally(release)
+    }
+    lanes.delete(stream)
+  }
+  /** Should a lane itself break, nobody may wait in it for ever. */
+  const giveUp = (stream: string, waiting: Waiting<Answer>[]) => (error: unknown): void => {
+    lanes.delete(stream)
+    for (const { answer } of waiting.splice(0)) answer(Promise.reject(error))
+  }
+
+  return async (stream, together, work) => {
+    if (stream === undefined) {
+      const release = await slots.take()
+      return work(runtime).finally(release)
+    }
+    return new Promise((resolve) => {
+      const one = { work, answer: resolve }
+      const lane = lanes.get(stream)
+      if (lane) return lane.push(one)
+      const opened = [one]
+      lanes.set(stream, opened)
+      void drain(stream, together, opened).catch(giveUp(stream, opened))
+    })
+  }
 }
 
 type Slots = { take: () => Promise<() => void> }

@@ -7,6 +7,12 @@ import type { EventStore, ExpectedRevision, Position, RecordedEvent } from '../e
 /** A stream as a decision sees it: the state, and the head the next event attaches to. */
 export type Loaded<State> = { stream: string; state: State; head: Head; position: Position }
 
+/** What was loaded last of a stream, by the decider that folded it: to go on from, where nothing but more events can have come. */
+export type Fold = { decider: object; loaded: Loaded<unknown> }
+export type Folds = { get: (stream: string) => Fold | undefined; set: (stream: string, fold: Fold) => void }
+
+const isBy = <State, Event>(fold: Fold | undefined, decider: Decider<State, Event>): fold is { decider: object; loaded: Loaded<State> } => fold?.decider === decider
+
 /** The stream holds an event this program does not know: it must not decide on half of what happened. */
 export class OlderThanLog extends Error {
   override name = 'OlderThanLog'
@@ -14,8 +20,9 @@ export class OlderThanLog extends Error {
 
 const PAGE = 500
 
-export const load = async <State, Event extends { type: string }>(from: { store: EventStore; codec: Codec }, decider: Decider<State, Event>, stream: string): Promise<Loaded<State>> => {
-  let loaded: Loaded<State> = { stream, state: decider.initialState, head: emptyHead(stream), position: 0n }
+export const load = async <State, Event extends { type: string }>(from: { store: EventStore; codec: Codec; folds?: Folds }, decider: Decider<State, Event>, stream: string): Promise<Loaded<State>> => {
+  const before = from.folds?.get(stream)
+  let loaded: Loaded<State> = isBy(before, decider) ? before.loaded : { stream, state: decider.initialState, head: emptyHead(stream), position: 0n }
   const fold = async (page: RecordedEvent[]) => {
     for (const stored of await from.codec.decode(page)) {
       const event = recordedEvent(decider.parse, stored)
@@ -24,7 +31,7 @@ export const load = async <State, Event extends { type: string }>(from: { store:
     }
   }
   let page: RecordedEvent[] = []
-  for await (const event of from.store.readStream(stream)) {
+  for await (const event of from.store.readStream(stream, { fromRevision: loaded.head.revision + 1 })) {
     page.push(event)
     if (page.length === PAGE) {
       await fold(page)
@@ -32,6 +39,7 @@ export const load = async <State, Event extends { type: string }>(from: { store:
     }
   }
   await fold(page)
+  from.folds?.set(stream, { decider, loaded })
   return loaded
 }
 

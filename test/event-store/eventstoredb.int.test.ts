@@ -5,9 +5,10 @@ import { makeNames } from '../../src/event-store/eventstoredb/names.ts'
 import { makeEventStoreDbEventStore } from '../../src/event-store/eventstoredb/store.ts'
 import { startHost } from '../eventstoredb-host/host.ts'
 import { makeDatabase } from '../support/database.ts'
+import { appendTogetherContract } from './contract-together.ts'
 import { eventStoreContract, makeWriter } from './contract.ts'
 
-eventStoreContract('the EventStoreDB test host', async () => {
+const open = async () => {
   const database = await makeDatabase()
   const host = await startHost()
   const make = () => makeEventStoreDbEventStore({ url: host.url, pool: database.pool })
@@ -22,7 +23,10 @@ eventStoreContract('the EventStoreDB test host', async () => {
       await database.drop()
     },
   }
-})
+}
+
+eventStoreContract('the EventStoreDB test host', open)
+appendTogetherContract('the EventStoreDB test host', open)
 
 test('the server holds what the storage format says: ids and types as its own, data and metadata as canonical bytes, streams under the prefix', async () => {
   const database = await makeDatabase()

@@ -8,6 +8,7 @@ import { chainFault, emptyHead, headAfter } from '../../src/event-store/chain.ts
 import { EventStoreUnavailable, type EventStore } from '../../src/event-store/port.ts'
 import { makePostgresEventStore } from '../../src/event-store/postgres/store.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { appendTogetherContract, makeTogether } from './contract-together.ts'
 import { collect, contend, eventStoreContract, expectWhole, follow, inTurn, makeAttempt, makeEvents, makeReceipt, makeWriter, newStream, readLog, times, until } from './contract.ts'
 
 /** A connection of one's own, besides those of the store. */
@@ -22,7 +23,7 @@ const cut = (database: TestDatabase) => withClient(database, async (client) => {
   await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()')
 })
 
-eventStoreContract('Postgres', async () => {
+const open = async () => {
   const database = await makeDatabase()
   const make = () => makePostgresEventStore({ connectionString: database.url, pool: database.pool })
   const store = make()
@@ -35,7 +36,10 @@ eventStoreContract('Postgres', async () => {
       await database.drop()
     },
   }
-})
+}
+
+eventStoreContract('Postgres', open)
+appendTogetherContract('Postgres', open)
 
 describe('the log in Postgres', () => {
   let database: TestDatabase
@@ -132,6 +136,39 @@ describe('the log in Postgres', () => {
     })
     expect(await vi.waitFor(() => store.append(request))).toMatchObject({ outcome: 'appended', revision: 1 })
     expect(await collect(store.readStream(writer.stream))).toHaveLength(2)
+  })
+
+  it('tells its readers once of a hundred commands that are appended together', async () => {
+    const stream = newStream()
+    const { appends } = makeTogether(stream, emptyHead(stream), times(100, () => 1))
+    await withClient(database, async (listener) => {
+      const told: string[] = []
+      listener.on('notification', ({ payload }) => told.push(payload ?? ''))
+      await listener.query('listen kehu_log')
+      const [last] = (await store.appendTogether(appends)).slice(-1)
+      await vi.waitFor(() => expect(told).not.toEqual([]))
+      await listener.query('select 1')
+      expect(told).toEqual([last?.outcome === 'appended' ? String(last.position) : ''])
+    })
+  })
+
+  it('takes the appends of a process of the version before, through the function it knows', async () => {
+    const writer = makeWriter(store)
+    const { request } = await writer.append()
+    const { events: [event] } = makeEvents(writer.stream, writer.head())
+    const receipt = makeReceipt([writer.stream])
+    if (!event) return expect.fail('no event')
+    const key = (await database.pool.query<{ key: string }>('select stream_key as key from kehu.event where event_id = $1', [request.events[0]?.id])).rows[0]?.key
+    const values = [
+      [key], [0], [Buffer.from(event.metadata.prevHash, 'hex')], [1], [1],
+      [receipt.commandId], [receipt.commandHash], [receipt.command], [receipt.streams.join(' ')], [receipt.status], [canonical(receipt.answer)], [receipt.recordedAt],
+      [key], [1], [event.id], [writer.stream], [event.type], [canonical(event.data)], [canonical(event.metadata)], [Buffer.from(event.metadata.hash, 'hex')],
+    ]
+    const types = 'uuid integer bytea integer integer uuid text text text integer text timestamptz uuid integer uuid text text text text bytea'.split(' ')
+    const { rows } = await database.pool.query(`select * from kehu.append_events(${types.map((type, index) => `$${index + 1}::${type}[]`).join(', ')})`, values)
+    expect(rows).toEqual([{ outcome: 'a', first_position: String(await store.head()), actual: null }])
+    expectWhole(await collect(store.readStream(writer.stream)))
+    expect(await store.receipts.find(receipt.commandId)).toEqual({ ...receipt, position: await store.head() })
   })
 
   it('answers an append from the receipt another attempt was just then recording', async () => {

@@ -4,6 +4,7 @@ import { inject } from 'vitest'
 import { makeEventStoreDbEventStore } from '../../src/event-store/eventstoredb/store.ts'
 import { makeDatabase } from '../support/database.ts'
 import '../support/event-stores.ts'
+import { appendTogetherContract } from './contract-together.ts'
 import { eventStoreContract } from './contract.ts'
 
 /** A way to a server that can be cut: of a single node without TLS. Another is reached directly, and never cut. */
@@ -35,7 +36,7 @@ const openWay = async (url: string): Promise<{ url: string; cut: () => void; clo
   }
 }
 
-eventStoreContract('an EventStoreDB server', async () => {
+const open = async () => {
   const kept = inject('eventStore')
   if (kept.kind !== 'server') throw new Error('this runs on a server only')
   const database = await makeDatabase()
@@ -53,4 +54,7 @@ eventStoreContract('an EventStoreDB server', async () => {
       await database.drop()
     },
   }
-})
+}
+
+eventStoreContract('an EventStoreDB server', open)
+appendTogetherContract('an EventStoreDB server', open)

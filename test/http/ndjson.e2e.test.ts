@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { parseLines, startService, until, type BatchAnswer, type TestService } from '../support/http.ts'
 import { individual, nextMobile, organise, read } from './people.ts'
 
@@ -48,6 +48,31 @@ describe('NDJSON at POST /commands', () => {
       expect(changes.map((answer) => answer.answer['revision'])).toEqual(changes.map((_, index) => index + 2))
       expect(await read(service.as('auditor'), customerId, String(changes.at(-1)?.answer['position']))).toMatchObject({ name: `名${57 + place}` })
     }
+  })
+
+  it('three hundred changes of one customer are few appends, answered as each by itself; sent again they are answered the same', async () => {
+    const zhao = service.as('clerk', 'zhao')
+    const changes = (customerId: string) => Array.from({ length: 300 }, (_, index) => ({ command: 'change-profile', key: `${customerId} ${index}`, body: { customerId, name: `名${index - (index % 10 === 9 ? 1 : 0)}` } }))
+    for (const customerId of ['together', 'by-itself']) await zhao.send('create-customer', individual({ customerId }))
+    const { store } = service.core.runtime
+    const appends = [vi.spyOn(store, 'append'), vi.spyOn(store, 'appendTogether')]
+    const lines = changes('together')
+    const answers = await zhao.batch(lines)
+    expect(appends.reduce((sum, { mock }) => sum + mock.calls.length, 0)).toBeLessThan(120)
+    expect(appends[1]?.mock.calls.length).toBeGreaterThan(0)
+    vi.restoreAllMocks()
+    const plain = (given: readonly BatchAnswer[]) => given.map(({ status, answer: { events, revision } }) => ({ status, revision, types: Array.isArray(events) ? events.map(({ type }: { type: string }) => type) : [] }))
+    const alone: BatchAnswer[] = []
+    for (const line of changes('by-itself').slice(0, 30)) alone.push(...(await zhao.batch([line])))
+    expect(plain(answers.slice(0, 30))).toEqual(plain(alone))
+    // Every tenth is a no-op.
+    expect(answers.at(-1)?.answer['revision']).toBe(1 + 270)
+    const head = await service.head()
+    expect(await zhao.batch(lines)).toEqual(answers)
+    expect(await service.head()).toBe(head)
+    const events = (await service.log.events()).filter(({ stream }) => stream === 'customer-together')
+    for (const { answer } of answers.filter((_, index) => index % 10 !== 9)) expect(String(answer['position']).split('.')[1]).toBe(String(events[Number(answer['revision'])]?.position))
+    expect(await read(service.as('auditor'), 'together', String(answers.at(-2)?.answer['position']))).toMatchObject({ name: '名298' })
   })
 
   it('answers a bad line in its place, naming what is wrong, while the others go on', async () => {

@@ -1,4 +1,4 @@
-import type { AppendResult, EventStore } from '../../src/event-store/port.ts'
+import type { Append, AppendResult, EventStore } from '../../src/event-store/port.ts'
 
 /**
  * Several attempts against one store, one step at a time, in the order a test chooses. A step is one atomic read of
@@ -51,17 +51,26 @@ export const stepped = (store: EventStore) => <Answer>(name: string, work: (view
       else gate = { step, open: () => resolve(step) }
     })
 
+  const standBeforeAppend = (appends: readonly Append[]) =>
+    standBefore<Extract<Step, { does: 'append' }>>({ does: 'append', stream: appends[0]?.stream ?? '', types: appends.flatMap(({ events }) => events.map((event) => event.type)) })
+
   const view: View = {
     store: {
       ...store,
       readStream: (stream, options) => (isStepped(stream) ? readWhole(stream, options) : store.readStream(stream, options)),
       append: async (append) => {
-        const { stream, events } = append
-        if (!isStepped(stream)) return store.append(append)
-        const step = await standBefore<Extract<Step, { does: 'append' }>>({ does: 'append', stream, types: events.map((event) => event.type) })
+        if (!isStepped(append.stream)) return store.append(append)
+        const step = await standBeforeAppend([append])
         const result = await store.append(append)
         step.outcome = result.outcome
         return result
+      },
+      appendTogether: async (appends) => {
+        const step = await standBeforeAppend(appends)
+        const results = await store.appendTogether(appends)
+        // What the first came to, came all of them to, unless a receipt was there.
+        step.outcome = results.find(({ outcome }) => outcome !== 'conflict')?.outcome ?? 'conflict'
+        return results
       },
     },
     elapsed: () => {

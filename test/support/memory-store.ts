@@ -1,6 +1,7 @@
 import * as uuid from 'uuid'
+import { joined, lastOf, revisionBefore } from '../../src/event-store/joined.ts'
 import {
-  AppendTooLarge, EventStoreUnavailable, kindOf, MAX_APPEND_BYTES,
+  EventStoreUnavailable, kindOf,
   type Append, type AppendResult, type Batch, type EventStore, type Position, type ReadAllOptions, type RecordedEvent, type RefusedAttempt, type SealedEvent, type StoredReceipt,
 } from '../../src/event-store/port.ts'
 
@@ -39,36 +40,37 @@ export const makeMemoryStore = (content: Content = { rows: [], receipts: new Map
   const recordedAll = (indexes: readonly number[]): RecordedEvent[] => indexes.flatMap((index) => recorded(index) ?? [])
   const end = (): Position => BigInt(rows.length)
 
-  const checked = ({ stream, events }: Append): void => {
-    if (!/^[a-z][A-Za-z]*-[\w.~-]{1,200}$/.test(stream)) throw new TypeError(`not a stream name: ${JSON.stringify(stream)}`)
+  const appendTogether = async (appends: readonly Append[]): Promise<AppendResult[]> => {
+    const whole = joined(appends)
+    const { stream, events } = whole
     if (closed) throw new EventStoreUnavailable('the store is closed')
-    if (events.length === 0) throw new TypeError('an append needs an event')
     if (!events.every((event) => uuid.validate(event.id))) throw new TypeError('the id of an event is a uuid')
-    const bytes = events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0)
-    if (bytes > MAX_APPEND_BYTES) throw new AppendTooLarge(`the events of one command may have ${MAX_APPEND_BYTES} bytes, these have ${bytes}`)
+    const there = streams.get(stream) ?? []
+    const conflict: AppendResult = { outcome: 'conflict', actualRevision: there.length === 0 ? 'no_stream' : there.length - 1 }
+    const kept = appends.map(({ receipt }) => receipt && receipts.get(receipt.commandId))
+    if (kept.some((receipt) => receipt)) return kept.map((receipt) => (receipt ? { outcome: 'answered', receipt: structuredClone(receipt) } : conflict))
+
+    const first = revisionBefore(whole) + 1
+    const head = rows[there.at(-1) ?? -1]
+    const sent = events.every((event, index) => rows[there[first + index] ?? -1]?.id === event.id)
+    const fits = there.length === first && (!head || head.hash === events[0]?.metadata.prevHash)
+    if (!sent && !fits) return appends.map(() => conflict)
+    const start = sent ? (there[first] ?? 0) : rows.length
+    const results = lastOf(appends).map((last) => ({ outcome: 'appended' as const, revision: first + last, position: BigInt(start + last + 1) }))
+    if (sent) return results
+    streams.set(stream, [...there, ...events.map((_, index) => start + index)])
+    events.forEach((event, index) => rows.push(toRow(stream, first + index, event)))
+    appends.forEach(({ receipt }, index) => {
+      if (receipt) receipts.set(receipt.commandId, structuredClone({ ...receipt, position: results[index]?.position ?? null }))
+    })
+    for (const wake of sleepers) wake()
+    return results
   }
 
   const append = async (request: Append): Promise<AppendResult> => {
-    checked(request)
-    const { stream, expectedRevision, events, receipt } = request
-    const answered = receipt && receipts.get(receipt.commandId)
-    if (answered) return { outcome: 'answered', receipt: structuredClone(answered) }
-
-    const there = streams.get(stream) ?? []
-    const first = expectedRevision === 'no_stream' ? 0 : expectedRevision + 1
-    const last = first + events.length - 1
-    const head = rows[there.at(-1) ?? -1]
-    if (there.length === first && (!head || head.hash === events[0]?.metadata.prevHash)) {
-      const position = rows.length + events.length
-      streams.set(stream, [...there, ...events.map((_, index) => rows.length + index)])
-      events.forEach((event, index) => rows.push(toRow(stream, first + index, event)))
-      if (receipt) receipts.set(receipt.commandId, structuredClone({ ...receipt, position: BigInt(position) }))
-      for (const wake of sleepers) wake()
-      return { outcome: 'appended', revision: last, position: BigInt(position) }
-    }
-    const sent = events.every((event, index) => rows[there[first + index] ?? -1]?.id === event.id)
-    if (sent) return { outcome: 'appended', revision: last, position: BigInt((there[last] ?? 0) + 1) }
-    return { outcome: 'conflict', actualRevision: there.length === 0 ? 'no_stream' : there.length - 1 }
+    const [result] = await appendTogether([request])
+    if (!result) throw new Error('an append was not answered')
+    return result
   }
 
   /** The whole stream as it is when the first event is asked for. */
@@ -123,6 +125,7 @@ export const makeMemoryStore = (content: Content = { rows: [], receipts: new Map
 
   return {
     append,
+    appendTogether,
     readStream,
     readAll,
     subscribe,

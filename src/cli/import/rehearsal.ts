@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Runtime } from '../../commands/runtime.ts'
 import type { Codec } from '../../event-store/codec.ts'
-import type { EventStore, RecordedEvent } from '../../event-store/port.ts'
+import type { AppendResult, EventStore, RecordedEvent } from '../../event-store/port.ts'
 
 /** Stands where the hash of a real event would: what bears it was never sealed and never written. */
 const REHEARSED = 'rehearsed'
@@ -45,6 +45,11 @@ export const rehearse = (runtime: Runtime): Runtime => {
     store: {
       ...store,
       append,
+      appendTogether: async (appends) => {
+        const results: AppendResult[] = []
+        for (const one of appends) results.push(await append(one))
+        return results
+      },
       readStream,
       receipts: { find: store.receipts.find, record: async (receipt) => ({ ...receipt, position: null }), recordAttempt: async () => undefined },
     },

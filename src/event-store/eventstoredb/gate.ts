@@ -4,6 +4,7 @@ import { pause } from '../waiting.ts'
 const MOST_READS = 64
 /** How long one waits for its turn: a reader may well be held up by what waits behind it. */
 const TURN_MS = 250
+
 /** Lets so many in at a time; the others wait, in order, but not for ever. */
 export const makeGate = (most = MOST_READS) => {
   let inside = 0
