@@ -17,9 +17,10 @@ export const checkUnplaced = async (pool: Pool): Promise<void> => {
 }
 
 /**
- * Receipts tell the position of a command's last event. In a log that has moved, positions are others: those of an
- * earlier place then read as reached, 0. Called at every start, with the places of the log, the present one last;
- * does nothing unless it has changed.
+ * Receipts tell the position of a command's last event, processes remember how far they have read. In a log that has
+ * moved, positions are others: those of an earlier place then read as reached, 0, and processes look at the whole log
+ * once more, where they find done what they would do. Called at every start, with the places of the log, the present
+ * one last; does nothing unless it has changed.
  * @throws WrongPlace for a log that has never been where this database knew it
  */
 export const adoptPlace = async (pool: Pool, places: readonly string[]): Promise<void> => {
@@ -32,6 +33,8 @@ export const adoptPlace = async (pool: Pool, places: readonly string[]): Promise
     `with adopted as (
        insert into kehu.place (place_id) values ($1)
        on conflict (one) do update set place_id = excluded.place_id where place.place_id <> excluded.place_id returning xmax <> 0 as moved
+     ), rewound as (
+       update kehu.process set position = 0 where exists (select from adopted where moved)
      )
      update kehu.receipt set position = 0 where position is not null and exists (select from adopted where moved)`,
     [place],

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { adoptPlace, checkUnplaced, WrongPlace } from '../../src/event-store/place.ts'
+import { makeProcessLog } from '../../src/event-store/process-log.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { makeReceipt, times } from './contract.ts'
 
@@ -41,6 +42,19 @@ describe('the place of a log', () => {
     await keep(3)
     await adopt('here', 'there')
     expect(await positions()).toEqual(['0', '0', '3', null])
+  })
+
+  it('has moved: processes look at all of it once more, and at no later start', async () => {
+    const log = makeProcessLog(database.pool)
+    await adopt('here')
+    await log.advance('purchase-reactions', 7_000_000n)
+    await adopt('here')
+    expect(await log.position('purchase-reactions')).toBe(7_000_000n)
+    await adopt('here', 'there')
+    expect(await log.position('purchase-reactions')).toBe(0n)
+    await log.advance('purchase-reactions', 12n)
+    await adopt('here', 'there')
+    expect(await log.position('purchase-reactions')).toBe(12n)
   })
 
   it('has moved twice since this database knew it, or was never known to it although it has moved', async () => {

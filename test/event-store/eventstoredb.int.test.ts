@@ -6,7 +6,7 @@ import { makeEventStoreDbEventStore } from '../../src/event-store/eventstoredb/s
 import { startHost } from '../eventstoredb-host/host.ts'
 import { makeDatabase } from '../support/database.ts'
 import { appendTogetherContract } from './contract-together.ts'
-import { eventStoreContract, makeWriter } from './contract.ts'
+import { eventStoreContract, follow, makeWriter, times, until } from './contract.ts'
 
 const open = async () => {
   const database = await makeDatabase()
@@ -61,4 +61,23 @@ test('names of streams: there and back, and nothing that is not of this log', ()
   for (const name of ['$stats-127.0.0.1:2113', '$$customer-1', 'customer', '-1', 'customer-', 'customer-@north.', '1-2', 'Kunde 1-2']) expect([name, bare.fromServer(name), north.fromServer(name)]).toEqual([name, undefined, undefined])
   expect(north.filter(['policy', 'category'])).toEqual({ prefixes: ['category-@north.', 'policy-@north.'] })
   expect(() => bare.filter(['a.*'])).toThrow(TypeError)
+})
+
+test('a log that ends before what was read of it ends its subscriptions: an older copy was restored under a running process', async () => {
+  const database = await makeDatabase()
+  const host = await startHost()
+  const store = makeEventStoreDbEventStore({ url: host.url, pool: database.pool })
+  await makeWriter(store).append(times(50, (n) => ({ n })))
+  const [caughtUp, behind] = [follow(store, { after: 0n }), follow(store, { after: await store.head() })]
+  await caughtUp.reached(await store.head())
+  await until(() => behind.batches.length > 0)
+  await host.stop()
+  const older = await startHost({ port: host.port })
+  for (const subscriber of [caughtUp, behind]) {
+    await subscriber.ended
+    await expect(subscriber.stop()).rejects.toThrow(/^the log ends at 0, and had been read up to \d+: was an older copy restored, or is this another server\?$/)
+  }
+  await store.close()
+  await older.stop()
+  await database.drop()
 })

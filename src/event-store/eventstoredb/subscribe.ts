@@ -54,8 +54,12 @@ export const makeSubscriptions = (connection: Connection, names: Names, reader: 
       // A subscription that says nothing while the log grows is dead, whatever its connection says.
       const poll = async (): Promise<void> => {
         const end = await reader.head()
-        if (!tail || end <= tail.to) behind = undefined
-        else if (behind === tail.to) dropped.abort()
+        if (!tail || end === tail.to) behind = undefined
+        else if (end < tail.to) {
+          // What was read is no longer there: those who read it find out by themselves, and say so.
+          tail = undefined
+          dropped.abort()
+        } else if (behind === tail.to) dropped.abort()
         else behind = tail.to
         if (behind !== undefined) wakeAll()
       }
@@ -96,8 +100,10 @@ export const makeSubscriptions = (connection: Connection, names: Names, reader: 
 
   async function* readOn(options: ReadAllOptions): AsyncIterable<Batch> {
     const batch = fromTail(options)
-    if (batch) yield batch
-    else yield* reader.readUpTo(await reader.head(), options)
+    if (batch) return yield batch
+    const end = await reader.head()
+    if (end < options.after) throw new Error(`the log ends at ${end}, and had been read up to ${options.after}: was an older copy restored, or is this another server?`)
+    yield* reader.readUpTo(end, options)
   }
 
   async function* subscribe(options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Batch> {
