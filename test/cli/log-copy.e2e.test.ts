@@ -32,7 +32,7 @@ describe('a service whose log has moved to EventStoreDB and back', () => {
     const body = individual({ name: person.name, identifiers: [{ kind: 'mobile', value: person.mobile }], contacts: [{ name: person.contact }] })
     const answer = await zhao.send('create-customer', body, { key: 'the first' })
     const { customerId, position } = accepted(answer)
-    for (let n = 0; n < 20; n += 1) await enter(zhao, { name: `客户${n}` })
+    for (let n = 0; n < 5; n += 1) await enter(zhao, { name: `客户${n}` })
     accepted(await zhao.send('change-stage', { customerId, to: 'lost' }))
     before = { customerId, position, text: answer.text, events: await service.log.events(), placeId: service.core.placeId }
   })
