@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { migrate } from '../../migrations/index.ts'
 
 export type TestDatabase = { url: string; pool: pg.Pool; drop: () => Promise<void> }
 
@@ -15,14 +13,12 @@ export const makeDatabase = async (): Promise<TestDatabase> => {
     await client.connect()
     await client.query(sql).finally(() => client.end())
   }
-  await admin(`create database ${name}`)
+  await admin(`create database ${name} template ${inject('templateDatabase')}`)
   const url = Object.assign(new URL(server), { pathname: `/${name}` }).href
   const pool = new pg.Pool({ connectionString: url, max: 10 })
   // A test may cut connections: an idle one that dies is not an error of its own.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 2 }) }) })
-  await migrate(db).finally(() => db.destroy())
   return {
     url,
     pool,
