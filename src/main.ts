@@ -6,6 +6,7 @@ import { pino, type Logger } from 'pino'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { migrate } from '../migrations/index.ts'
 import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
+import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
 import type { FindDue } from './commands/processes/deadlines.ts'
@@ -71,6 +72,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     elapsed: () => performance.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reservationWaitMs: config.reservationWaitMs,
+    folds: makeFolds(),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
