@@ -17,7 +17,6 @@ export class SubjectErased extends Error {
   override name = 'SubjectErased'
 }
 
-const isObject = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
 const isPersonal = (value: JsonObject): value is { personal: string; value: Json } =>
   typeof value['personal'] === 'string' && 'value' in value && Object.keys(value).length === 2
 const isSealed = (value: JsonObject): value is { sealed: 1; key: string; nonce: string; ciphertext: string } =>
