@@ -12,7 +12,7 @@ const [databaseUrl = '', eventStoreUrl, last = '0'] = process.argv.slice(2)
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 3 })
 const store = eventStoreUrl ? makeEventStoreDbEventStore({ url: eventStoreUrl, pool }) : makePostgresEventStore({ connectionString: databaseUrl, pool })
 const over = new AbortController()
-const subscription = store.subscribe({ after: 0n, batchSize: 10, signal: over.signal })[Symbol.asyncIterator]()
+const subscription = store.subscribe({ after: 0n, batchSize: 200, signal: over.signal })[Symbol.asyncIterator]()
 
 let given = 0
 let inOrder = true
