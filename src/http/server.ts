@@ -3,7 +3,7 @@ import accepts from '@fastify/accepts'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { LogController, type ConnectionError, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type ConnectionError, type FastifyError, type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { problem } from '../commands/problem.ts'
 import { analyticsRoutes } from './analytics-routes.ts'
@@ -42,7 +42,10 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   })
   app.setValidatorCompiler(compileValidator)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  app.setErrorHandler(handleError)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    services.writes.failed(error)
+    return handleError(error, request, reply)
+  })
   const methodsAt = collectMethods(app)
   app.setNotFoundHandler((request, reply) => {
     const methods = methodsAt(request.url)
