@@ -5,7 +5,7 @@ import { kindOf, type RecordedEvent } from '../src/event-store/port.ts'
 import { openCore, type Core } from '../src/main.ts'
 import { projectionNamed, projections } from '../src/projections/all.ts'
 import type { ProjectedEvent, Projection } from '../src/projections/projection.ts'
-import { rebuild } from '../src/projections/rebuild.ts'
+import { discard, rebuild } from '../src/projections/rebuild.ts'
 import { runProjection } from '../src/projections/runner.ts'
 import { shareLog } from '../src/projections/shared-log.ts'
 import { completeTables, createTables } from '../src/projections/table.ts'
@@ -22,6 +22,7 @@ const everything = projections.flatMap((projection) => projection.kinds)
 const catchUp = async (core: Core, chosen: readonly Projection[]): Promise<void> => {
   const { db, runtime: { store, codec }, placeId, connectionString } = core
   const shared = shareLog(store, codec, [...new Set(everything)])
+  for (const projection of chosen) await discard(db, projection, 'live')
   await Promise.all(chosen.map(async (projection) => {
     const stop = new AbortController()
     const failed = Promise.withResolvers<never>()

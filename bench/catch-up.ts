@@ -61,7 +61,6 @@ const measureOn = async ({ url, pool, folder }: World, events: number, say: Benc
     const rebuilt = await run('catch-up-run.ts', url, dataDir, 'rebuild', model)
     add(`rebuild ${model}`, rebuilt.perSecond, 'events/s', { 'plain-loop': rebuilt.perSecond / plain.perSecond })
   }
-  await pool.query(`delete from kehu.checkpoint`)
   const together = await run('catch-up-run.ts', url, dataDir, 'catch-up')
   add('catch-up together', together.seconds, 's', {})
   add('catch-up together memory', together.megabytes, 'MB', {})
