@@ -107,7 +107,7 @@ export const applyOneByOne = async (application: Application, from: Checkpoint, 
 }
 
 /** What went wrong, without quoting values: Postgres and zod messages may hold them. */
-const explain = (error: unknown): string => {
+export const explain = (error: unknown): string => {
   if (!(error instanceof Error)) return 'unknown error'
   if ('issues' in error && Array.isArray(error.issues)) return `does not fit its schema in ${error.issues.length} place(s)`
   const code = 'code' in error && typeof error.code === 'string' ? ` ${error.code}` : ''
