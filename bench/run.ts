@@ -2,14 +2,20 @@ import { Command, InvalidArgumentError } from 'commander'
 import { benchmarkAppend } from './append.ts'
 import { benchmarkCatchUp } from './catch-up.ts'
 import { benchmarkCommands } from './commands.ts'
+import { benchmarkBatch, benchmarkCreate } from './create.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
 import { benchmarkLag } from './lag.ts'
+import { benchmarkLoad, benchmarkRead } from './read.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
 const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]>> = {
   append: benchmarkAppend,
   commands: benchmarkCommands,
+  create: benchmarkCreate,
+  batch: benchmarkBatch,
+  read: benchmarkRead,
+  load: benchmarkLoad,
   'catch-up': benchmarkCatchUp,
   eventstoredb: benchmarkEventStoreDb,
   lag: benchmarkLag,
