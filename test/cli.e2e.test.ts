@@ -214,7 +214,7 @@ describe('kehu, on a data folder of its own', { timeout: 90_000 }, () => {
     expect((await kehu('projections', 'pause', 'customer-lookup')).stdout).toContain('customer-lookup is paused')
     await until('it is paused', async () => (await stateOf()) === 'paused')
     expect((await kehu('projections')).stdout).toMatch(/customer-lookup.*paused/)
-    const zhao = await enter(service, '赵六', '13800138002')
+    const zhao = await enter(service, '赵六', '13800138009')
     expect((await kehu('projections', 'resume', 'customer-lookup')).code).toBe(0)
     expect(await ask(service, `/customers/${zhao.customerId}?after=${zhao.position}`)).toMatchObject({ name: '赵六' })
     expect(await kehu('projections', 'prune')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Nothing to drop/) })
