@@ -38,6 +38,7 @@ export const emptyOrganisation: Organisation = {
     ownership: { version: 0, value: defaultPolicies.ownership },
     visibility: { version: 0, value: defaultPolicies.visibility },
     complaints: { version: 0, value: defaultPolicies.complaints },
+    matching: { version: 0, value: defaultPolicies.matching },
   },
 }
 
@@ -65,6 +66,8 @@ const revisePolicy = (policies: Organisation['policies'], { policy, version, val
       return withPolicy(policies, policy, version, storedPolicies.visibility.parse(value))
     case 'complaints':
       return withPolicy(policies, policy, version, storedPolicies.complaints.parse(value))
+    case 'matching':
+      return withPolicy(policies, policy, version, storedPolicies.matching.parse(value))
     default:
       return policies
   }

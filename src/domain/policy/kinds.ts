@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Matching, MatchingShape } from '../matching/weights.ts'
 import { Labels, Money } from '../values.ts'
 
 /** A word that names a rung, a stage, a class: in events, URLs and reports. */
@@ -82,11 +83,11 @@ export const Complaints = ComplaintsShape
   .refine((policy) => policy.severities.every((severity) => severity.startsAtLevel <= policy.levels.length), { path: ['severities'], message: 'start at a level there is' })
 
 /** Adding a policy kind is one line here and its default in defaults.ts. */
-export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints }
+export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching }
 
 /** Policies as events keep them: their shape alone, so that a rule made stricter later leaves old events readable. */
-export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape }
+export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape, matching: MatchingShape }
 
 export type PolicyKind = keyof typeof policyKinds
 export type PolicyValues = { [K in PolicyKind]: z.infer<(typeof policyKinds)[K]> }
-export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints'] as const satisfies readonly PolicyKind[]
+export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching'] as const satisfies readonly PolicyKind[]
