@@ -27,6 +27,7 @@ import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
+import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
 import { runProjection } from './projections/runner.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
@@ -39,6 +40,7 @@ export type Core = {
   runtime: Runtime
   keyring: Keyring
   processLog: ProcessLog
+  readModels: ReadModels
   placeId: string
   /** Where the log has been before it was copied to where it is. */
   earlierPlaces: readonly string[]
@@ -62,6 +64,7 @@ export const openCore = async (config: Config, connectionString: string, report:
   const keyring = makeKeyring(pool, secrets.masterKeys)
   const codec = makeCodec(keyring)
   const store = makeEventStore(config, connectionString, pool)
+  const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
   const runtime: Runtime = {
     store,
     codec,
@@ -71,9 +74,11 @@ export const openCore = async (config: Config, connectionString: string, report:
     elapsed: () => performance.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reservationWaitMs: config.reservationWaitMs,
+    nearMatches: makeNearMatchFinder(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
+    await readModels.close()
     await store.close()
     await db.destroy()
   }
@@ -83,7 +88,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
     await adoptPlace(pool, places)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
@@ -174,11 +179,9 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   try {
     const core = await whenReachable(config.startWaitMs, onProgress, () => openCore(config, database.connectionString, (message) => logger.warn(message), observe))
     started.push(core.close)
-    const { db, runtime, processLog, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
+    const { db, runtime, processLog, readModels, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
-    const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
-    started.push(readModels.close)
     const background = new AbortController()
     const runners = projections.map((projection) => runProjection({
       db, connectionString, store: runtime.store, codec: runtime.codec, placeId, earlierPlaces, analystRole,

@@ -4,7 +4,9 @@ import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Caller, Context, Decider, Decision, Instant } from '../domain/decider.ts'
 import type { Organisation } from '../domain/organisation/organisation.ts'
 import type { Rejection } from '../domain/rejection.ts'
+import type { WouldBe } from './near-matches.ts'
 import type { Right } from './rights.ts'
+import type { Runtime } from './runtime.ts'
 
 /** A command as the registry holds it: everything the path, the route, OpenAPI and the docs need to know. */
 export type CommandDefinition<Body, State, Event> = {
@@ -26,6 +28,8 @@ export type CommandDefinition<Body, State, Event> = {
   refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null) => Rejection | undefined
   /** When the command takes effect, where it may be earlier than now. */
   effectiveAt?: (body: Body) => Instant | undefined
+  /** Whom this command would enter, where others that are like it are to be looked for before it is decided. */
+  wouldBe?: (state: State, body: Body, runtime: Pick<Runtime, 'organisation' | 'keyedHash'>) => WouldBe | undefined
   /** For customers: what rights and reservations are decided on. Absent for other streams. */
   asCustomer?: { state: (state: State) => Customer; events: (events: readonly Event[]) => readonly CustomerEvent[] }
 }

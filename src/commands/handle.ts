@@ -11,6 +11,7 @@ import { SubjectErased } from '../event-store/sealing.ts'
 import type { CommandDefinition } from './definition.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
 import { expectedRevision, load, type Loaded } from './load.ts'
+import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
 import { reservations, type Attempt } from './reservation.ts'
@@ -85,7 +86,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     if (dryRun) return answer(refused)
     const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
-    if (refused.status === 403) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
+    if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)
   }
 
@@ -98,10 +99,10 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
-  const decideOn = (state: State, now: string, related: Customer | null): Accepted<Event> | Rejection => {
+  const decideOn = (state: State, now: string, related: Customer | null, nearMatches: Context['nearMatches']): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
-    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
+    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
@@ -126,13 +127,15 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const clock = runtime.now().toISOString()
     const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
     const related = await loadRelated(runtime, command.customerOf?.(body))
-    let decision = decideOn(loaded.state, now, related)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related)
+    const near = await lookForNearMatches(runtime, command.wouldBe?.(loaded.state, body, runtime))
+    if (near.problem) return answer(near.problem)
+    let decision = decideOn(loaded.state, now, related, near.found)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, near.found)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
     // 5. reserve, seal and chain
-    const { events } = decision
+    const { events, warnings = [] } = decision
     const asCustomer = command.asCustomer?.events(events) ?? []
     const gained = identitiesGained(asCustomer)
     const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
@@ -142,7 +145,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
         const holder = await findHolder(name)
         if (holder && holder.customerId !== id) return refuse(duplicate(holder))
       }
-      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }, commandId }
+      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings }, commandId }
     }
     if (attempt && gained.length > 0) {
       const reservation = await reserve(gained, attempt, reliedOn)
@@ -165,7 +168,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
 
     // 6. append with the receipt
     const revision = loaded.head.revision + sealed.length
-    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }
+    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings }
     const receipt = receiptOf(command.creates ? 201 : 200, content, [stream, ...gained.map((name) => `identity-${name}`)])
     const result = await runtime.store.append({ stream, expectedRevision: expectedRevision(loaded.head), events: sealed, receipt }).catch((error: unknown) => {
       if (error instanceof AppendTooLarge) return error

@@ -17,6 +17,7 @@ import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { checkText } from './text.ts'
+import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
 import { refusalFor, refusalToHandle, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
@@ -30,6 +31,8 @@ export type Command = {
   idName: string
   creates: boolean
   right: Right
+  /** Whether its answer may tell of customers that are like the one it names. */
+  looksUp: boolean
   run: (runtime: Runtime, body: unknown, envelope: Envelope) => Promise<Answer>
   /** The stream a checked body goes to, where it names one: commands to one stream keep their order in a batch. */
   streamOf: (body: unknown) => string | undefined
@@ -43,6 +46,7 @@ const register = <Body extends object, State, Event extends { type: string; data
   idName: definition.idName,
   creates: definition.creates,
   right: definition.right,
+  looksUp: definition.wouldBe !== undefined,
   run: async (runtime, body, envelope) => {
     const started = runtime.elapsed()
     const answered = await runChecked(runtime, definition, body, envelope)
@@ -85,10 +89,10 @@ export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; messag
 type Summary = { en: string; zh: string }
 
 const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?: string | undefined }>(
-  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false,
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false, wouldBe?: CommandDefinition<Body, Customer, CustomerEvent>['wouldBe'],
 ): Command =>
   register({
-    name, summary, right, schema, decide, creates,
+    name, summary, right, schema, decide, creates, ...(wouldBe ? { wouldBe } : {}),
     decider: customer,
     idName: 'customerId',
     target: (body, newId) => body.customerId ?? newId('customer'),
@@ -127,7 +131,7 @@ const besideCustomer = <Body extends { customerId: string }, State, Event extend
 
 /** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
 export const registry: readonly Command[] = [
-  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true),
+  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true, wouldBeEntered),
   ofCustomer('change-profile', { en: 'Change name and fields', zh: '修改资料' }, 'work', profile.ChangeProfile, profile.changeProfile),
   ofCustomer('recategorise-customer', { en: 'Move to another category', zh: '变更主分类' }, 'direct', profile.RecategoriseCustomer, profile.recategorise),
   ofCustomer('add-contact', { en: 'Add a contact', zh: '添加联系人' }, 'work', profile.AddContact, profile.addContact),

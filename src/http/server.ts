@@ -89,7 +89,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     })
     api.addHook('preHandler', (request) => recordRead(services, request))
     const lookupLimit = makeLookupLimit()
-    await api.register(commandRoutes(services))
+    await api.register(commandRoutes(services, lookupLimit))
     await api.register(batchRoute(services))
     await api.register(operationsRoutes(services))
     await api.register(customerRoutes(services, lookupLimit))
