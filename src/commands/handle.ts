@@ -98,7 +98,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
-  const decideOn = (state: State, now: string, related: Customer | null): Accepted<Event> | Rejection => {
+  const decideOn = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
@@ -106,7 +106,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
+      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -126,8 +126,9 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const clock = runtime.now().toISOString()
     const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
     const related = await loadRelated(runtime, command.customerOf?.(body))
-    let decision = decideOn(loaded.state, now, related)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related)
+    const others = await Promise.all((command.customersOf?.(body, loaded.state) ?? []).map((customerId) => loadRelated(runtime, customerId)))
+    let decision = decideOn(loaded.state, now, related, others)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, others)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
