@@ -21,11 +21,13 @@ export type CommandDefinition<Body, State, Event> = {
   creates: boolean
   right: Right
   /** `customer` is the one `customerOf` names: null where there is none of that id, or none is meant. */
-  decide: (state: State, body: Body, context: Context, customer: Customer | null) => Decision<Event>
+  decide: (state: State, body: Body, context: Context, customer: Customer | null, customers: readonly (Customer | null)[]) => Decision<Event>
   /** The customer a command of another stream concerns: read for rights and decision. */
   customerOf?: (body: Body) => string | undefined
+  /** Further customers a command concerns, as their own streams tell them: null where there is none of that id. */
+  customersOf?: (body: Body, state: State) => readonly string[]
   /** Why this caller may not, beyond the role; for customers' own commands it follows from the right. */
-  refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null) => Rejection | undefined
+  refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null, customers: readonly (Customer | null)[]) => Rejection | undefined
   /** When the command takes effect, where it may be earlier than now. */
   effectiveAt?: (body: Body) => Instant | undefined
   /** Whom this command would enter, where others that are like it are to be looked for before it is decided. */

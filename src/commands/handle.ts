@@ -99,7 +99,8 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
-  const decideOn = (state: State, now: string, related: Customer | null, nearMatches: Context['nearMatches']): Accepted<Event> | Rejection => {
+  let nearMatches: Context['nearMatches']
+  const decideOn = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
@@ -107,7 +108,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
+      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -129,8 +130,10 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const related = await loadRelated(runtime, command.customerOf?.(body))
     const near = await lookForNearMatches(runtime, command.wouldBe?.(loaded.state, body, runtime))
     if (near.problem) return answer(near.problem)
-    let decision = decideOn(loaded.state, now, related, near.found)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, near.found)
+    nearMatches = near.found
+    const others = await Promise.all((command.customersOf?.(body, loaded.state) ?? []).map((customerId) => loadRelated(runtime, customerId)))
+    let decision = decideOn(loaded.state, now, related, others)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, others)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 

@@ -9,6 +9,8 @@ import * as profile from '../domain/customer/profile.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
 import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
 import * as handling from '../domain/complaint/handling.ts'
+import { caseIdOf, duplicateCase, type DuplicateCase, type DuplicateCaseEvent } from '../domain/duplicate-case/duplicate-case.ts'
+import * as judging from '../domain/duplicate-case/judging.ts'
 import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
@@ -19,7 +21,7 @@ import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
-import { refusalFor, refusalToHandle, rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -117,6 +119,16 @@ const ofComplaint = <Body extends { complaintId?: string | undefined }>(
     ...(customerOf ? { customerOf } : {}),
   })
 
+const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, DuplicateCase, DuplicateCaseEvent>['decide']): Command =>
+  register({
+    name, summary, right, schema, decide, creates: false,
+    decider: duplicateCase,
+    idName: 'caseId',
+    target: (body) => body.caseId,
+    customersOf: (_body, state) => (state.status === 'none' ? [] : state.customerIds),
+    refusal: (_state, _body, caller, organisation, _related, customers) => (right === 'judge' ? refusalToJudge(caller, customers, organisation) : undefined),
+  })
+
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'], fromOutside: (body: Body) => boolean = () => false,
@@ -167,6 +179,17 @@ export const registry: readonly Command[] = [
   besideCustomer(purchases.purchases, 'record-purchase', { en: 'Record a purchase', zh: '登记购买' }, purchases.RecordPurchase, purchases.recordPurchase),
   besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund),
   besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, (body) => body.direction === 'inbound'),
+
+  register({
+    name: 'open-duplicate-case', summary: { en: 'Say that two customers may be one', zh: '提出疑似重复' }, right: 'judge', schema: judging.OpenDuplicateCase, decide: judging.open, creates: true,
+    decider: duplicateCase,
+    idName: 'caseId',
+    target: (body) => caseIdOf(body.customerIds),
+    customersOf: (body) => body.customerIds,
+  }),
+  ofCase('confirm-duplicate-case', { en: 'Two customers are one', zh: '确认重复' }, 'judge', judging.ConfirmDuplicateCase, judging.confirm),
+  ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
+  ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
 
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),

@@ -45,6 +45,9 @@ export const rejections = {
   'purchase-not-found': { status: 404, title: 'No such purchase of this customer', receipt: false, advice: 'Record the purchase first, or check the purchaseId.' },
   'refund-exists': { status: 409, title: 'A refund with this id exists', receipt: true, advice: 'A refund is recorded once.' },
   'refund-too-large': { status: 409, title: 'Never more is refunded than was bought', receipt: true, advice: 'What can still be refunded is named here.' },
+  'case-not-found': { status: 404, title: 'No such duplicate case', receipt: false, advice: 'Check the caseId; find cases with GET /duplicate-cases.' },
+  'case-dismissed': { status: 409, title: 'The two customers were judged to be different', receipt: true, advice: 'With new evidence, open-duplicate-case with a note opens the case again.' },
+  'case-merged': { status: 409, title: 'The two customers have been merged', receipt: true, advice: 'reverse-merge gives both back.' },
   'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
 } as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
 
