@@ -14,7 +14,7 @@ import { expectedRevision, load, type Loaded } from './load.ts'
 import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
-import { reservations, type Attempt } from './reservation.ts'
+import { reservations, type Attempt, type Holder } from './reservation.ts'
 import { refusalFor, refusalThen } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -219,7 +219,7 @@ const loadRelated = async (runtime: Runtime, customerId: string | undefined): Pr
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
 
-const duplicate = (holder: { customerId: string; ownerId: string | null; since: string | null }): Rejection =>
+const duplicate = (holder: Holder): Rejection =>
   reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder } })
 
 const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {

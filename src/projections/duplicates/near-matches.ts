@@ -44,5 +44,8 @@ const ranked = (features: Features, others: readonly Comparable[], { weights, mo
     return probability < weights.value.thresholds.shown ? [] : [{ customerId: other.customerId, score, probability, reasons }]
   })
   candidates.sort((one, other) => other.score - one.score || (one.customerId < other.customerId ? -1 : 1))
-  return { weightsVersion: weights.version, candidates: candidates.slice(0, most) }
+  return { weightsVersion: weights.version, candidates: candidates.slice(0, most).map((one) => ({ ...one, score: rounded(one.score, 2), probability: rounded(one.probability, 6) })) }
 }
+
+/** Nobody reads more digits, and events keep them. */
+const rounded = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits
