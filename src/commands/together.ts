@@ -1,5 +1,5 @@
 import { identity } from '../domain/identity/identity.ts'
-import { revisionBefore } from '../event-store/joined.ts'
+import { revisionBefore, sizeOf } from '../event-store/joined.ts'
 import { EventStoreUnavailable, kindOf, type AppendResult, type AppendWithReceipt, type EventStore, type RecordedEvent } from '../event-store/port.ts'
 import type { Fold } from './load.ts'
 import type { Runtime } from './runtime.ts'
@@ -107,9 +107,9 @@ export const makeRun = (runtime: Runtime, stream: string) => {
     return view
   }
 
-  const sizeOf = ({ events }: AppendWithReceipt): number => events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0)
+  const bytesOf = ({ events }: AppendWithReceipt): number => events.reduce((sum, event) => sum + sizeOf(event), 0)
   /** Not the same command once more: it is to be answered from the receipt that the run will leave. */
-  const fits = (append: AppendWithReceipt): boolean => buffered.length === 0 || (bytes + sizeOf(append) <= MOST_BYTES && !commands.has(append.receipt.commandId))
+  const fits = (append: AppendWithReceipt): boolean => buffered.length === 0 || (bytes + bytesOf(append) <= MOST_BYTES && !commands.has(append.receipt.commandId))
 
   /**
    * Runs a command as the next of the run. Answers when another may follow: with the command's answer to be; with
@@ -129,7 +129,7 @@ export const makeRun = (runtime: Runtime, stream: string) => {
       buffered.push({ append, settle: (result) => end(() => resolve(result)), fail: (error) => end(() => reject(error)), done: settled })
       append.events.forEach((event, index) => recorded.push({ ...event, stream, revision: before + 1 + index, position: 0n }))
       commands.add(append.receipt.commandId)
-      bytes += sizeOf(append)
+      bytes += bytesOf(append)
       if (recorded.length >= MOST_EVENTS || bytes >= MOST_BYTES) open = false
       waits(true)
     })
