@@ -1,12 +1,13 @@
 import type { FoundNearMatches, NearMatch } from '../../domain/customer/near-matches.ts'
 import { blockingKeys } from '../../domain/matching/blocking.ts'
-import { compare } from '../../domain/matching/compare.ts'
+import { bitsOf, compare } from '../../domain/matching/compare.ts'
 import { featuresOf, type Features } from '../../domain/matching/features.ts'
 import type { MatchProfile } from '../../domain/matching/profile.ts'
 import type { Weights } from '../../domain/matching/weights.ts'
 import { ModelBuilding, type ReadModels } from '../read-models.ts'
 import { duplicates } from './project.ts'
 import { comparableOf, holders, sharingKeys, type Comparable } from './queries.ts'
+import { scoreOf } from './score.ts'
 
 type Search = { weights: { version: number; value: Weights }; most: number }
 
@@ -39,12 +40,17 @@ export const makeNearMatchFinder = (readModels: ReadModels) => ({
 
 /** Those the weights would show, best first; ties by id, so that the answer is always the same. */
 const ranked = (features: Features, others: readonly Comparable[], { weights, most }: Search): Exclude<FoundNearMatches, 'unavailable'> => {
-  const candidates = others.flatMap((other): NearMatch[] => {
-    const { score, probability, reasons } = compare(features, other.features, weights.value)
-    return probability < weights.value.thresholds.shown ? [] : [{ customerId: other.customerId, score, probability, reasons }]
+  const least = bitsOf(weights.value.thresholds.shown)
+  const likely = others.flatMap((other) => {
+    const score = scoreOf(features, other.features, weights.value)
+    return score < least ? [] : [{ other, score }]
   })
-  candidates.sort((one, other) => other.score - one.score || (one.customerId < other.customerId ? -1 : 1))
-  return { weightsVersion: weights.version, candidates: candidates.slice(0, most).map((one) => ({ ...one, score: rounded(one.score, 2), probability: rounded(one.probability, 6) })) }
+  likely.sort((one, two) => two.score - one.score || (one.other.customerId < two.other.customerId ? -1 : 1))
+  const candidates = likely.slice(0, most).map(({ other }): NearMatch => {
+    const { score, probability, reasons } = compare(features, other.features, weights.value)
+    return { customerId: other.customerId, score: rounded(score, 2), probability: rounded(probability, 6), reasons }
+  })
+  return { weightsVersion: weights.version, candidates }
 }
 
 /** Nobody reads more digits, and events keep them. */

@@ -1,9 +1,9 @@
 import { sql, type Kysely } from 'kysely'
-import { agreementOf } from '../../domain/matching/agreement.ts'
-import { bitsOf, compare, weigh, type Comparison } from '../../domain/matching/compare.ts'
+import { bitsOf, compare, type Comparison } from '../../domain/matching/compare.ts'
 import type { Features } from '../../domain/matching/features.ts'
 import type { Weights } from '../../domain/matching/weights.ts'
 import { LARGEST_BLOCK } from './queries.ts'
+import { scoreOf } from './score.ts'
 
 /** Two customers that are likely one, the earlier entered first. */
 export type LikelyPair = { customerIds: [string, string] } & Pick<Comparison, 'score' | 'probability' | 'reasons'>
@@ -72,9 +72,7 @@ const firstShared = (one: readonly string[], other: readonly string[], tooLarge:
 const comparer = (weights: Weights, threshold: number) => {
   const least = bitsOf(threshold)
   return (one: MatchRow, other: MatchRow): LikelyPair | undefined => {
-    const agreement = agreementOf(one.features, other.features)
-    // Most pairs are none: reasons are worked out only for those that are.
-    if (agreement.veto !== null || weigh(agreement, weights).score < least) return undefined
+    if (scoreOf(one.features, other.features, weights) < least) return undefined
     const { score, probability, reasons } = compare(one.features, other.features, weights)
     return { customerIds: [one.customer_id, other.customer_id], score, probability, reasons }
   }
