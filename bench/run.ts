@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { benchmarkAppend } from './append.ts'
+import { benchmarkCommands } from './commands.ts'
 import { benchmarkDuplicates } from './duplicates.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
@@ -7,6 +8,7 @@ import { print, type BenchmarkOptions, type Figure } from './report.ts'
 /** What can be measured, a line each: `npm run bench -- <name>`. */
 const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]>> = {
   append: benchmarkAppend,
+  commands: benchmarkCommands,
   duplicates: benchmarkDuplicates,
   eventstoredb: benchmarkEventStoreDb,
 }

@@ -12,7 +12,6 @@ import { customerLookup } from '../projections/customer-lookup/project.ts'
 import { customersByIds, type CustomerSummary } from '../projections/customer-lookup/queries.ts'
 import { duplicates } from '../projections/duplicates/project.ts'
 import { holders } from '../projections/duplicates/queries.ts'
-import { ModelBuilding } from '../projections/read-models.ts'
 import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
 import { ProblemError } from './errors.ts'
 import type { LookupLimit } from './lookup-limit.ts'
@@ -87,7 +86,7 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
 /** By the same function as an entry. */
 const findNear = async ({ runtime }: Services, described: Pick<WouldBeCustomer, 'profile' | 'identities'>): Promise<readonly NearMatch[]> => {
   const found = await runtime.nearMatches?.ofWouldBe(described, { weights: runtime.organisation.current().policies.matching, most: MOST_CANDIDATES })
-  if (found === 'unavailable') throw new ModelBuilding(duplicates.model, 0n)
+  if (found === 'unavailable') throw new ProblemError(problem('model-building', 'Who is like this customer cannot be looked up yet.', { extensions: { model: duplicates.model } }))
   return found?.candidates ?? []
 }
 

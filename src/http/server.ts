@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net'
 import accepts from '@fastify/accepts'
-import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { LogController, type ConnectionError, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type ConnectionError, type FastifyError, type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { problem } from '../commands/problem.ts'
 import { analyticsRoutes } from './analytics-routes.ts'
@@ -21,6 +20,7 @@ import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
+import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
 
@@ -38,10 +38,15 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 200 },
     requestTimeout: 0,
+    // A logger for each request would be made even where nothing is logged.
+    childLoggerFactory: (logger) => logger,
   })
   app.setValidatorCompiler(compileValidator)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  app.setErrorHandler(handleError)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    services.writes.failed(error)
+    return handleError(error, request, reply)
+  })
   const methodsAt = collectMethods(app)
   app.setNotFoundHandler((request, reply) => {
     const methods = methodsAt(request.url)
@@ -53,7 +58,10 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   readJson(app)
 
   await app.register(accepts)
-  await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], imgSrc: ["'self'", 'data:'], styleSrc: ["'self'", "'unsafe-inline'"], upgradeInsecureRequests: null } } })
+  const headers = securityHeaders()
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(headers)
+  })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -25,7 +25,7 @@ describe('the read model of duplicates', () => {
 
   beforeEach(async () => {
     world = await makeWorld()
-    readModels = makeReadModels({ db: world.db, connectionString: world.database.url, waitMs: 5000 })
+    readModels = makeReadModels({ db: world.db, connectionString: world.database.url, head: world.store.head, waitMs: 5000 })
     finder = makeNearMatchFinder(readModels)
     runtime = { ...world.runtime, nearMatches: finder }
   })

@@ -1,8 +1,10 @@
-import { sql, type Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import type { ProjectedEvent } from '../projection.ts'
-import type { DuplicatesTables } from './tables.ts'
+import { deleteRows, insertRows, tableNamed } from '../rows.ts'
+import { tables, type DuplicatesTables } from './tables.ts'
 
 type Held = DuplicatesTables['held_identifier']
+const heldIdentifier = tableNamed(tables, 'held_identifier')
 
 /** Who holds which identifier: folds a batch to what each identity ends as, and writes that once. */
 export const projectHeld = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
@@ -16,14 +18,8 @@ export const projectHeld = async (trx: Transaction<unknown>, schema: string, eve
     else if (event.type === 'IdentifierAdded') hold(event.data)
     else if (event.type === 'IdentifierReleased') held.set(event.data.identity, null)
   }
-  const table = sql.table(`${schema}.held_identifier`)
   const released = [...held].flatMap(([identity, row]) => (row === null ? [identity] : []))
   const rows = [...held.values()].filter((row) => row !== null)
-  if (released.length > 0) await sql`delete from ${table} where identity = any(${released}::text[])`.execute(trx)
-  if (rows.length === 0) return
-  await sql`
-    insert into ${table} (identity, kind, customer_id, held_since, revision)
-    select * from unnest(${rows.map((row) => row.identity)}::text[], ${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.customer_id)}::text[],
-      ${rows.map((row) => row.held_since)}::timestamptz[], ${rows.map((row) => row.revision)}::integer[])
-    on conflict (identity) do update set kind = excluded.kind, customer_id = excluded.customer_id, held_since = excluded.held_since, revision = excluded.revision`.execute(trx)
+  await deleteRows(trx, schema, heldIdentifier, 'identity', released)
+  await insertRows(trx, schema, heldIdentifier, rows, { key: ['identity'], update: ['kind', 'customer_id', 'held_since', 'revision'] })
 }

@@ -46,7 +46,8 @@ export const tables: readonly Table[] = [
       { name: 'features', type: 'jsonb not null', comment: 'The same as the matcher takes it, by the templates in force', personal: true },
       { name: 'keys', type: 'bigint[] not null', comment: 'Its blocking keys, hashed', personal: true },
     ],
-    constraints: ['primary key (record)', 'unique (customer_id)'],
+    constraints: ['primary key (record)'],
+    ownIndexes: ['(customer_id)'],
   },
   {
     name: 'match_key',
