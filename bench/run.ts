@@ -1,9 +1,15 @@
 import { Command } from 'commander'
+import { benchmarkAppend } from './append.ts'
+import { benchmarkCommands } from './commands.ts'
+import { benchmarkDuplicates } from './duplicates.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
-import { print, type Figure } from './report.ts'
+import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
-const benchmarks: Record<string, (options: { url?: string; say: (message: string) => void }) => Promise<Figure[]>> = {
+const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]>> = {
+  append: benchmarkAppend,
+  commands: benchmarkCommands,
+  duplicates: benchmarkDuplicates,
   eventstoredb: benchmarkEventStoreDb,
 }
 
@@ -12,12 +18,13 @@ const program = new Command('bench')
   .argument('[names...]', `of ${Object.keys(benchmarks).join(', ')}`)
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
-  .action(async (names: string[], { json, url }: { json: boolean; url?: string }) => {
+  .option('--size <customers>', 'how many customers the duplicates benchmark has (1,000,000)', Number)
+  .action(async (names: string[], { json, url, size }: { json: boolean; url?: string; size?: number }) => {
     const unknown = names.filter((name) => !(name in benchmarks))
     if (unknown.length > 0) program.error(`there is no benchmark ${unknown.join(', ')}: there are ${Object.keys(benchmarks).join(', ')}`)
     for (const name of names.length > 0 ? names : Object.keys(benchmarks)) {
       const say = (message: string) => process.stderr.write(`${name}: ${message}\n`)
-      print((await benchmarks[name]?.({ say, ...(url === undefined ? {} : { url }) })) ?? [], json)
+      print((await benchmarks[name]?.({ say, ...(url === undefined ? {} : { url }), ...(size === undefined ? {} : { size }) })) ?? [], json)
     }
   })
 

@@ -6,6 +6,7 @@ import { pino, type Logger } from 'pino'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { migrate } from '../migrations/index.ts'
 import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
+import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
 import type { FindDue } from './commands/processes/deadlines.ts'
@@ -20,15 +21,20 @@ import { adoptPlace, checkUnplaced } from './event-store/place.ts'
 import { EventStoreUnavailable, type EventStore } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
+import { watchWrites, type WriteWatch } from './event-store/postgres/writes.ts'
 import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
-import { within } from './event-store/waiting.ts'
+import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
+import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
+import { watchPauses } from './projections/pauses.ts'
 import { runProjection } from './projections/runner.ts'
+import { shareLog } from './projections/shared-log.ts'
+import { answeredElsewhere } from './projections/versions.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
 
 /** Everything below HTTP, wired: what the service and the command line both stand on. */
@@ -39,6 +45,8 @@ export type Core = {
   runtime: Runtime
   keyring: Keyring
   processLog: ProcessLog
+  readModels: ReadModels
+  writes: WriteWatch
   placeId: string
   /** Where the log has been before it was copied to where it is. */
   earlierPlaces: readonly string[]
@@ -51,7 +59,8 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true })
+  // Sessions keep settings they began with: one from a time when the database was read-only does not outlive it for long.
+  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true, maxLifetimeSeconds: 60 })
   // A connection that dies, idle or between two statements of a transaction, is an error of its next use only:
   // unheard, it would end the process.
   pool.on('error', () => undefined)
@@ -62,6 +71,7 @@ export const openCore = async (config: Config, connectionString: string, report:
   const keyring = makeKeyring(pool, secrets.masterKeys)
   const codec = makeCodec(keyring)
   const store = makeEventStore(config, connectionString, pool)
+  const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
   const runtime: Runtime = {
     store,
     codec,
@@ -71,9 +81,12 @@ export const openCore = async (config: Config, connectionString: string, report:
     elapsed: () => performance.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reservationWaitMs: config.reservationWaitMs,
+    folds: makeFolds(),
+    nearMatches: makeNearMatchFinder(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
+    await readModels.close()
     await store.close()
     await db.destroy()
   }
@@ -83,7 +96,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
     await adoptPlace(pool, places)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, writes: watchWrites({ connectionString, pool }), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
@@ -115,21 +128,27 @@ export const openDatabase = async (config: Config, onProgress: (message: string)
   const lock = await lockDataDir(config.dataDir)
   try {
     let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir: config.dataDir, onProgress })
-    let closing = false
+    const closing = new AbortController()
     const { url, port } = postgres
-    const watch = async (): Promise<void> => {
-      for (;;) {
-        await postgres.exited
-        if (closing) return
-        onProgress('PostgreSQL has gone: starting it again')
+    /** A full disk, say, keeps it from starting: it is tried again until there is room. */
+    const startAgain = async (attempt = 0): Promise<void> => {
+      onProgress('PostgreSQL has gone: starting it again')
+      try {
         postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, port, onProgress })
+      } catch (error) {
+        onProgress(`PostgreSQL cannot be started, and will be tried again: ${error instanceof Error ? error.message : String(error)}`)
+        await pause(Math.min(10_000, 500 * 2 ** attempt), closing.signal)
+        if (!closing.signal.aborted) await startAgain(attempt + 1)
       }
     }
-    void watch().catch((error: unknown) => {
-      onProgress(`PostgreSQL cannot be started again: ${error instanceof Error ? error.message : String(error)}`)
-      process.exitCode = 1
-      process.kill(process.pid, 'SIGTERM')
-    })
+    const keepRunning = async (): Promise<void> => {
+      for (;;) {
+        await orAborted(closing.signal, postgres.exited)
+        if (closing.signal.aborted) return
+        await startAgain()
+      }
+    }
+    const kept = keepRunning()
     const file = databaseUrlFile(config)
     await writeFile(file, `${url}\n`, { mode: 0o600 })
     await chmod(file, 0o600)
@@ -137,7 +156,8 @@ export const openDatabase = async (config: Config, onProgress: (message: string)
       connectionString: url,
       record: (address) => lock.record({ url: address }),
       close: async () => {
-        closing = true
+        closing.abort()
+        await kept
         await postgres.stop()
         await lock.release()
       },
@@ -174,14 +194,15 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   try {
     const core = await whenReachable(config.startWaitMs, onProgress, () => openCore(config, database.connectionString, (message) => logger.warn(message), observe))
     started.push(core.close)
-    const { db, runtime, processLog, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
+    const { db, runtime, processLog, readModels, writes, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
-    const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
-    started.push(readModels.close)
+    const pauses = await watchPauses(db, connectionString)
+    started.push(pauses.close)
     const background = new AbortController()
+    const shared = shareLog(runtime.store, runtime.codec, [...new Set(projections.flatMap((projection) => projection.kinds))])
     const runners = projections.map((projection) => runProjection({
-      db, connectionString, store: runtime.store, codec: runtime.codec, placeId, earlierPlaces, analystRole,
+      db, connectionString, store: shared, codec: runtime.codec, placeId, earlierPlaces, analystRole, pauses,
       report: ({ model, level, message }) => logger[level]({ model }, message),
     }, projection, background.signal))
     const following = runtime.organisation.follow(background.signal)
@@ -198,9 +219,10 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
 
     let draining = false
     const app = await makeServer({
-      runtime, readModels, db, metrics, logger, version,
+      runtime, readModels, db, writes, metrics, logger, version,
       verifyToken: await makeVerifyToken(secrets.tokenKeys, { issuer: config.tokenIssuer, now: runtime.now }),
       projections: statuses,
+      answeredElsewhere: () => answeredElsewhere(db, projections),
       draining: () => draining,
     })
     const url = await app.listen({ port: config.port, host: config.host })
@@ -273,6 +295,13 @@ const watchLag = (metrics: Registry, ask: () => Promise<{ head: bigint; statuses
     collect: async () => {
       const { head, statuses } = await ask().catch(() => ({ head: 0n, statuses: [] }))
       for (const one of statuses) lag.set({ model: one.model }, Number(head > one.position ? head - one.position : 0n))
+    },
+  })
+  const paused = new Gauge({
+    name: 'kehu_projection_paused', help: '1 when an operator has paused a read model', labelNames: ['model'], registers: [metrics],
+    collect: async () => {
+      const { statuses } = await ask().catch(() => ({ statuses: [] }))
+      for (const one of statuses) paused.set({ model: one.model }, one.state === 'paused' ? 1 : 0)
     },
   })
   const stopped = new Gauge({

@@ -1,19 +1,22 @@
 import { v7 as uuidv7 } from 'uuid'
 import { customer as customerDecider, type Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased, streamName as customerStream } from '../domain/customer/events.ts'
-import type { Accepted, Caller, Context } from '../domain/decider.ts'
+import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
-import { AppendTooLarge, type JsonObject, type Receipt, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
+import { AppendTooLarge, type JsonObject, type Receipt, type RecordedEvent, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
+import { drawId } from '../event-store/random.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
 import type { CommandDefinition } from './definition.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
-import { expectedRevision, load, type Loaded } from './load.ts'
+import { recall } from './folds.ts'
+import { expectedRevision, foldOn, load, type Loaded } from './load.ts'
+import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
-import { reservations, type Attempt } from './reservation.ts'
+import { reservations, type Attempt, type Holder } from './reservation.ts'
 import { refusalFor, refusalThen } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -36,8 +39,10 @@ const MOST_ATTEMPTS = 5
 
 /**
  * The one path every command takes.
- * 1. known key? the first answer again  2. load  3. may this caller?  4. decide  5. reserve, seal and chain
+ * 1. load  2. may this caller?  3. decide  4. known key? the first answer again  5. reserve, seal and chain
  * 6. append with the receipt  7. answer
+ * A stream that is in memory is not read: an append at the revision known protects itself, and finds the receipt of
+ * a known key as well. Whatever else comes of it is decided again on the log.
  */
 export const handle = async <Body extends object, State, Event extends { type: string; data: object }>(
   runtime: Runtime,
@@ -48,7 +53,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
   sent: unknown = body,
 ): Promise<Answer> => {
   const { caller, key, dryRun = false } = envelope
-  const commandId = key === undefined || dryRun ? uuidv7() : commandIdOf(caller.actor, command.name, key)
+  const commandId = key === undefined || dryRun ? drawId() : commandIdOf(caller.actor, command.name, key)
   const commandHash = runtime.keyedHash.command({ command: command.name, body: sent, onBehalfOf: caller.onBehalfOf })
   const newId = (what: string) => derivedId(commandId, what)
   const id = command.target(body, newId)
@@ -85,7 +90,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     if (dryRun) return answer(refused)
     const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
-    if (refused.status === 403) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
+    if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)
   }
 
@@ -98,43 +103,54 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
-  const decideOn = (state: State, now: string, related: Customer | null): Accepted<Event> | Rejection => {
+  let nearMatches: Context['nearMatches']
+  const decideOn = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
-    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
+    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
+      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
+  }
+
+  /** 2. may this caller?  3. decide. A refusal or a no-op is decided again on the newest organisation. */
+  const consider = async (loaded: Loaded<State>) => {
+    const clock = runtime.now().toISOString()
+    const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
+    const changed = envelope.ifMatch !== undefined && envelope.ifMatch !== revisionOf(loaded)
+      ? problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: revisionOf(loaded) } }) : undefined
+    const related = await loadRelated(runtime, command.customerOf?.(body))
+    const near = await lookForNearMatches(runtime, command.wouldBe?.(loaded.state, body, runtime))
+    nearMatches = near.found
+    const others = await Promise.all((command.customersOf?.(body, loaded.state) ?? []).map((customerId) => loadRelated(runtime, customerId)))
+    let decision = decideOn(loaded.state, now, related, others)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, others)
+    const gained = isRejection(decision) ? [] : identitiesGained(command.asCustomer?.events(decision.events) ?? [])
+    const unable = changed ?? near.problem
+    return { loaded, now, unable, decision, gained, isAppend: unable === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
     if (round > 0) await runtime.sleep(Math.random() * 10 * 2 ** round)
-    // 1. known key? the first answer again
-    if (!dryRun && (key !== undefined || round > 0)) {
+    // 1. load
+    const recalled = round === 0 && !dryRun && runtime.folds?.isBehind(stream) === false ? recall(runtime.folds, command.decider, stream) : undefined
+    let considered = await consider(recalled?.loaded ?? (await load(runtime, command.decider, stream)))
+    // 4. known key? the first answer again
+    if (!dryRun && (round > 0 || (key !== undefined && !considered.isAppend))) {
       const receipt = await runtime.store.receipts.find(commandId)
       if (receipt) return again(receipt)
     }
-    // 2. load
-    const loaded = await load(runtime, command.decider, stream)
-    const customer = command.asCustomer?.state(loaded.state)
-    if (envelope.ifMatch !== undefined && envelope.ifMatch !== revisionOf(loaded)) {
-      return answer(problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: revisionOf(loaded) } }))
-    }
-    // 3. may this caller?  4. decide. A refusal or a no-op is decided again on the newest organisation.
-    const clock = runtime.now().toISOString()
-    const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
-    const related = await loadRelated(runtime, command.customerOf?.(body))
-    let decision = decideOn(loaded.state, now, related)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related)
+    if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, stream))
+    const { loaded, now, unable, decision, gained } = considered
+    if (unable) return answer(unable)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
     // 5. reserve, seal and chain
-    const { events } = decision
-    const asCustomer = command.asCustomer?.events(events) ?? []
-    const gained = identitiesGained(asCustomer)
+    const { events, warnings = [] } = decision
+    const customer = command.asCustomer?.state(loaded.state)
     const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
     const reliedOn: string[] = []
     if (dryRun) {
@@ -142,7 +158,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
         const holder = await findHolder(name)
         if (holder && holder.customerId !== id) return refuse(duplicate(holder))
       }
-      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }, commandId }
+      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings }, commandId }
     }
     if (attempt && gained.length > 0) {
       const reservation = await reserve(gained, attempt, reliedOn)
@@ -165,7 +181,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
 
     // 6. append with the receipt
     const revision = loaded.head.revision + sealed.length
-    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }
+    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings }
     const receipt = receiptOf(command.creates ? 201 : 200, content, [stream, ...gained.map((name) => `identity-${name}`)])
     const result = await runtime.store.append({ stream, expectedRevision: expectedRevision(loaded.head), events: sealed, receipt }).catch((error: unknown) => {
       if (error instanceof AppendTooLarge) return error
@@ -184,7 +200,8 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (round === MOST_ATTEMPTS - 1 && attempt) await giveUp(attempt, reliedOn)
       continue
     }
-    if (attempt) await releaseHeld(attempt, identitiesReleased(asCustomer))
+    remember(runtime, command.decider, loaded, sealed.map((event, index) => ({ ...event, data: plain[index]?.data ?? event.data, stream, revision: loaded.head.revision + 1 + index, position: result.position })))
+    if (attempt) await releaseHeld(attempt, identitiesReleased(command.asCustomer?.events(events) ?? []))
     if (command.right === 'configure') await runtime.organisation.refresh()
     // 7. answer
     return { status: receipt.status, body: answerOf(runtime, { ...receipt, position: result.position }), commandId }
@@ -205,6 +222,13 @@ export const refuseRole = async (runtime: Runtime, command: string, detail: stri
   return { status: refused.status, body: refused, commandId }
 }
 
+/** What has just been appended is known, personal values open as they were decided: the next command need not read it. */
+const remember = <State, Event extends { type: string }>({ folds }: Runtime, decider: Decider<State, Event>, loaded: Loaded<State>, appended: readonly RecordedEvent[]): void => {
+  if (!folds) return
+  const before = { loaded, bytes: folds.get(loaded.stream)?.bytes ?? 0 }
+  folds.set(loaded.stream, { decider, ...appended.reduce((known, event) => foldOn(decider, known, event), before) })
+}
+
 const loadRelated = async (runtime: Runtime, customerId: string | undefined): Promise<Customer | null> => {
   if (customerId === undefined) return null
   const { state } = await load(runtime, customerDecider, customerStream(customerId))
@@ -213,7 +237,7 @@ const loadRelated = async (runtime: Runtime, customerId: string | undefined): Pr
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
 
-const duplicate = (holder: { customerId: string; ownerId: string | null; since: string | null }): Rejection =>
+const duplicate = (holder: Holder): Rejection =>
   reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder } })
 
 const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {

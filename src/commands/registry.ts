@@ -9,6 +9,8 @@ import * as profile from '../domain/customer/profile.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
 import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
 import * as handling from '../domain/complaint/handling.ts'
+import { caseIdOf, duplicateCase, type DuplicateCase, type DuplicateCaseEvent } from '../domain/duplicate-case/duplicate-case.ts'
+import * as judging from '../domain/duplicate-case/judging.ts'
 import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
@@ -17,8 +19,9 @@ import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { checkText } from './text.ts'
+import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
-import { refusalFor, refusalToHandle, rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -30,10 +33,14 @@ export type Command = {
   idName: string
   creates: boolean
   right: Right
+  /** Whether its answer may tell of customers that are like the one it names. */
+  looksUp: boolean
   run: (runtime: Runtime, body: unknown, envelope: Envelope) => Promise<Answer>
-  /** The stream a checked body goes to, where it names one: commands to one stream keep their order in a batch. */
-  streamOf: (body: unknown) => string | undefined
+  /** A body checked once, to be run when its turn comes: commands to one stream keep their order in a batch. */
+  prepare: (body: unknown) => Prepared
 }
+/** `stream` is the one the body goes to, where it is valid and names one. */
+export type Prepared = { stream: string | undefined; run: (runtime: Runtime, envelope: Envelope) => Promise<Answer> }
 
 const register = <Body extends object, State, Event extends { type: string; data: object }>(definition: CommandDefinition<Body, State, Event>): Command => ({
   name: definition.name,
@@ -43,31 +50,42 @@ const register = <Body extends object, State, Event extends { type: string; data
   idName: definition.idName,
   creates: definition.creates,
   right: definition.right,
-  run: async (runtime, body, envelope) => {
-    const started = runtime.elapsed()
-    const answered = await runChecked(runtime, definition, body, envelope)
-    runtime.observe?.(definition.name, String(answered.status), (runtime.elapsed() - started) / 1000)
-    return answered
-  },
-  streamOf: (body) => {
-    const text = checkText(body)
-    const parsed = text.ok ? definition.schema.safeParse(text.value) : undefined
-    if (!parsed?.success) return undefined
-    const id = definition.target(parsed.data, () => '')
-    return id === '' ? undefined : `${definition.decider.kind}-${id}`
+  looksUp: definition.wouldBe !== undefined,
+  run: async (runtime, body, envelope) => observed(runtime, definition.name, () => runChecked(runtime, definition, () => checked(definition, body), envelope)),
+  prepare: (body) => {
+    const given = checked(definition, body)
+    const id = given.ok ? definition.target(given.body, () => '') : ''
+    return {
+      stream: id === '' ? undefined : `${definition.decider.kind}-${id}`,
+      run: async (runtime, envelope) => observed(runtime, definition.name, () => runChecked(runtime, definition, () => given, envelope)),
+    }
   },
 })
 
-const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, body: unknown, envelope: Envelope): Promise<Answer> => {
+const observed = async (runtime: Runtime, name: string, run: () => Promise<Answer>): Promise<Answer> => {
+  const started = runtime.elapsed()
+  const answered = await run()
+  runtime.observe?.(name, String(answered.status), (runtime.elapsed() - started) / 1000)
+  return answered
+}
+
+/** `sent`: the body as it came, text in its normal form. */
+type Checked<Body> = { ok: true; body: Body; sent: unknown } | { ok: false; problems: { path: string; message: string }[] }
+
+const checked = <Body>({ schema }: { schema: z.ZodType<Body> }, body: unknown): Checked<Body> => {
+  const text = checkText(body)
+  if (!text.ok) return text
+  const parsed = schema.safeParse(text.value)
+  return parsed.success ? { ok: true, body: parsed.data, sent: text.value } : { ok: false, problems: parsed.error.issues.flatMap(toFieldProblems) }
+}
+
+const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, check: () => Checked<Body>, envelope: Envelope): Promise<Answer> => {
   const { role, onBehalfOf } = envelope.caller
   const roles = rolesWith[definition.right]
   if (!roles.includes(role)) return refuseRole(runtime, definition.name, `The role ${role} may not send ${definition.name}; ${roles.join(', ')} may.`, envelope)
   if (onBehalfOf !== null && role !== 'system') return refuseRole(runtime, definition.name, 'On-Behalf-Of is for systems alone: a person acts in their own name.', envelope)
-  const text = checkText(body)
-  if (!text.ok) return invalidBody(text.problems)
-  const parsed = definition.schema.safeParse(text.value)
-  if (!parsed.success) return invalidBody(parsed.error.issues.flatMap(toFieldProblems))
-  return handle(runtime, definition, parsed.data, envelope, text.value)
+  const given = check()
+  return given.ok ? handle(runtime, definition, given.body, envelope, given.sent) : invalidBody(given.problems)
 }
 
 const invalidBody = (errors: { path: string; message: string }[]): Answer => {
@@ -85,10 +103,10 @@ export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; messag
 type Summary = { en: string; zh: string }
 
 const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?: string | undefined }>(
-  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false,
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false, wouldBe?: CommandDefinition<Body, Customer, CustomerEvent>['wouldBe'],
 ): Command =>
   register({
-    name, summary, right, schema, decide, creates,
+    name, summary, right, schema, decide, creates, ...(wouldBe ? { wouldBe } : {}),
     decider: customer,
     idName: 'customerId',
     target: (body, newId) => body.customerId ?? newId('customer'),
@@ -113,6 +131,16 @@ const ofComplaint = <Body extends { complaintId?: string | undefined }>(
     ...(customerOf ? { customerOf } : {}),
   })
 
+const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, DuplicateCase, DuplicateCaseEvent>['decide']): Command =>
+  register({
+    name, summary, right, schema, decide, creates: false,
+    decider: duplicateCase,
+    idName: 'caseId',
+    target: (body) => body.caseId,
+    customersOf: (_body, state) => (state.status === 'none' ? [] : state.customerIds),
+    refusal: (_state, _body, caller, organisation, _related, customers) => (right === 'judge' ? refusalToJudge(caller, customers, organisation) : undefined),
+  })
+
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'], fromOutside: (body: Body) => boolean = () => false,
@@ -127,7 +155,7 @@ const besideCustomer = <Body extends { customerId: string }, State, Event extend
 
 /** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
 export const registry: readonly Command[] = [
-  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true),
+  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true, wouldBeEntered),
   ofCustomer('change-profile', { en: 'Change name and fields', zh: '修改资料' }, 'work', profile.ChangeProfile, profile.changeProfile),
   ofCustomer('recategorise-customer', { en: 'Move to another category', zh: '变更主分类' }, 'direct', profile.RecategoriseCustomer, profile.recategorise),
   ofCustomer('add-contact', { en: 'Add a contact', zh: '添加联系人' }, 'work', profile.AddContact, profile.addContact),
@@ -164,6 +192,17 @@ export const registry: readonly Command[] = [
   besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund),
   besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, (body) => body.direction === 'inbound'),
 
+  register({
+    name: 'open-duplicate-case', summary: { en: 'Say that two customers may be one', zh: '提出疑似重复' }, right: 'judge', schema: judging.OpenDuplicateCase, decide: judging.open, creates: true,
+    decider: duplicateCase,
+    idName: 'caseId',
+    target: (body) => caseIdOf(body.customerIds),
+    customersOf: (body) => body.customerIds,
+  }),
+  ofCase('confirm-duplicate-case', { en: 'Two customers are one', zh: '确认重复' }, 'judge', judging.ConfirmDuplicateCase, judging.confirm),
+  ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
+  ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
+
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),
   ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.RegisterEmployee>, newId) => body.employeeId ?? newId('employee'), 'register-employee', { en: 'Register an employee', zh: '登记员工' }, employee.RegisterEmployee, employee.register, true),
@@ -176,4 +215,6 @@ export const registry: readonly Command[] = [
   ofOrganisation(policy.policy, 'policy', (body: z.infer<typeof policy.RevisePolicy>) => body.policy, 'revise-policy', { en: 'Revise a policy', zh: '修订策略' }, policy.RevisePolicy, policy.revise),
 ]
 
-export const commandNamed = (name: string): Command | undefined => registry.find((command) => command.name === name)
+const byName = new Map(registry.map((command) => [command.name, command]))
+
+export const commandNamed = (name: string): Command | undefined => byName.get(name)

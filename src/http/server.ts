@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net'
 import accepts from '@fastify/accepts'
-import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { LogController, type ConnectionError, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type ConnectionError, type FastifyError, type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { problem } from '../commands/problem.ts'
 import { analyticsRoutes } from './analytics-routes.ts'
@@ -17,9 +16,11 @@ import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
+import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
 
@@ -37,10 +38,15 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 200 },
     requestTimeout: 0,
+    // A logger for each request would be made even where nothing is logged.
+    childLoggerFactory: (logger) => logger,
   })
   app.setValidatorCompiler(compileValidator)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  app.setErrorHandler(handleError)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    services.writes.failed(error)
+    return handleError(error, request, reply)
+  })
   const methodsAt = collectMethods(app)
   app.setNotFoundHandler((request, reply) => {
     const methods = methodsAt(request.url)
@@ -52,7 +58,10 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   readJson(app)
 
   await app.register(accepts)
-  await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], imgSrc: ["'self'", 'data:'], styleSrc: ["'self'", "'unsafe-inline'"], upgradeInsecureRequests: null } } })
+  const headers = securityHeaders()
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(headers)
+  })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -89,11 +98,12 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     })
     api.addHook('preHandler', (request) => recordRead(services, request))
     const lookupLimit = makeLookupLimit()
-    await api.register(commandRoutes(services))
+    await api.register(commandRoutes(services, lookupLimit))
     await api.register(batchRoute(services))
     await api.register(operationsRoutes(services))
     await api.register(customerRoutes(services, lookupLimit))
     await api.register(duplicatesRoutes(services, lookupLimit))
+    await api.register(identifierRoutes(services, lookupLimit))
     await api.register(complaintRoutes(services))
     await api.register(organisationRoutes(services))
     await api.register(analyticsRoutes(services))

@@ -49,7 +49,7 @@ describe('a rebuild', { timeout: 60_000 }, () => {
   let readModels: ReadModels
   beforeEach(async () => {
     world = await makeWorld()
-    readModels = makeReadModels({ db: world.db, connectionString: world.database.url, waitMs: 5000 })
+    readModels = makeReadModels({ db: world.db, connectionString: world.database.url, head: world.store.head, waitMs: 5000 })
   })
   afterEach(async () => {
     await readModels.close()
@@ -213,6 +213,7 @@ const otherValue = ({ name, type }: Column) => {
   switch (type.split(' ')[0]) {
     case 'text': return sql`coalesce(${column}, '') || 'x'`
     case 'integer': case 'bigint': return sql`coalesce(${column}, 0) + 1`
+    case 'bigint[]': return sql`${column} || 1::bigint`
     case 'boolean': return sql`${column} is not true`
     case 'timestamptz': return sql`coalesce(${column}, '1970-01-01') + interval '1 microsecond'`
     case 'jsonb': return sql`case jsonb_typeof(${column}) when 'array' then ${column} || '[1]' else ${column} || '{"x": 1}' end`

@@ -39,6 +39,7 @@ export const emptyOrganisation: Organisation = {
     visibility: { version: 0, value: defaultPolicies.visibility },
     complaints: { version: 0, value: defaultPolicies.complaints },
     matching: { version: 0, value: defaultPolicies.matching },
+    duplicates: { version: 0, value: defaultPolicies.duplicates },
   },
 }
 
@@ -68,6 +69,8 @@ const revisePolicy = (policies: Organisation['policies'], { policy, version, val
       return withPolicy(policies, policy, version, storedPolicies.complaints.parse(value))
     case 'matching':
       return withPolicy(policies, policy, version, storedPolicies.matching.parse(value))
+    case 'duplicates':
+      return withPolicy(policies, policy, version, storedPolicies.duplicates.parse(value))
     default:
       return policies
   }

@@ -76,4 +76,5 @@ export const defaultPolicies: PolicyValues = {
     ],
   },
   matching: defaultWeights,
+  duplicates: { default: { nearMatch: 'warn', threshold: 0.5 }, categories: {} },
 }
