@@ -3,6 +3,7 @@ import { benchmarkAppend } from './append.ts'
 import { benchmarkCommands } from './commands.ts'
 import { benchmarkDuplicates } from './duplicates.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
+import { benchmarkMatching } from './matching.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
@@ -11,6 +12,7 @@ const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]
   commands: benchmarkCommands,
   duplicates: benchmarkDuplicates,
   eventstoredb: benchmarkEventStoreDb,
+  matching: benchmarkMatching,
 }
 
 const program = new Command('bench')
@@ -19,12 +21,15 @@ const program = new Command('bench')
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
   .option('--size <customers>', 'how many customers the duplicates benchmark has (1,000,000)', Number)
-  .action(async (names: string[], { json, url, size }: { json: boolean; url?: string; size?: number }) => {
+  .option('--data <csv>', 'a file of your own for the matching benchmark, with --map and --truth')
+  .option('--map <yaml>', 'what its columns mean (bench/matching/*.yaml; docs/matching.md)')
+  .option('--truth <column>', 'the column that tells which records are one customer')
+  .action(async (names: string[], { json, ...options }: { json: boolean } & Omit<BenchmarkOptions, 'say'>) => {
     const unknown = names.filter((name) => !(name in benchmarks))
     if (unknown.length > 0) program.error(`there is no benchmark ${unknown.join(', ')}: there are ${Object.keys(benchmarks).join(', ')}`)
     for (const name of names.length > 0 ? names : Object.keys(benchmarks)) {
       const say = (message: string) => process.stderr.write(`${name}: ${message}\n`)
-      print((await benchmarks[name]?.({ say, ...(url === undefined ? {} : { url }), ...(size === undefined ? {} : { size }) })) ?? [], json)
+      print((await benchmarks[name]?.({ say, ...options })) ?? [], json)
     }
   })
 

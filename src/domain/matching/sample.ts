@@ -21,3 +21,21 @@ export const sampleOf = <T>(items: readonly T[], most: number, random: () => num
     return taken
   })
 }
+
+/** Keeps at most so many of whatever is added, each as likely as any other. */
+export const makeReservoir = <T>(most: number) => {
+  const random = seeded(2)
+  const kept: T[] = []
+  let seen = 0
+  return {
+    add: (item: T): void => {
+      seen += 1
+      if (kept.length < most) kept.push(item)
+      else {
+        const place = Math.floor(random() * seen)
+        if (place < most) kept[place] = item
+      }
+    },
+    items: (): readonly T[] => kept,
+  }
+}
