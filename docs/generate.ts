@@ -52,6 +52,7 @@ const rightInWords = {
   lodge: 'anyone of these roles, for any customer or for nobody named',
   handle: 'the complaint’s handler, the role of its level, managers of the handler’s department and above',
   record: 'as working the customer; what came from the customer, for any',
+  judge: 'anyone opens a case; who works either of the two judges it',
   'keep-time': 'sent by Kehu itself when a deadline passes or a fact is recorded',
 }
 

@@ -4,7 +4,9 @@ import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Caller, Context, Decider, Decision, Instant } from '../domain/decider.ts'
 import type { Organisation } from '../domain/organisation/organisation.ts'
 import type { Rejection } from '../domain/rejection.ts'
+import type { WouldBe } from './near-matches.ts'
 import type { Right } from './rights.ts'
+import type { Runtime } from './runtime.ts'
 
 /** A command as the registry holds it: everything the path, the route, OpenAPI and the docs need to know. */
 export type CommandDefinition<Body, State, Event> = {
@@ -19,13 +21,17 @@ export type CommandDefinition<Body, State, Event> = {
   creates: boolean
   right: Right
   /** `customer` is the one `customerOf` names: null where there is none of that id, or none is meant. */
-  decide: (state: State, body: Body, context: Context, customer: Customer | null) => Decision<Event>
+  decide: (state: State, body: Body, context: Context, customer: Customer | null, customers: readonly (Customer | null)[]) => Decision<Event>
   /** The customer a command of another stream concerns: read for rights and decision. */
   customerOf?: (body: Body) => string | undefined
+  /** Further customers a command concerns, as their own streams tell them: null where there is none of that id. */
+  customersOf?: (body: Body, state: State) => readonly string[]
   /** Why this caller may not, beyond the role; for customers' own commands it follows from the right. */
-  refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null) => Rejection | undefined
+  refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null, customers: readonly (Customer | null)[]) => Rejection | undefined
   /** When the command takes effect, where it may be earlier than now. */
   effectiveAt?: (body: Body) => Instant | undefined
+  /** Whom this command would enter, where others that are like it are to be looked for before it is decided. */
+  wouldBe?: (state: State, body: Body, runtime: Pick<Runtime, 'organisation' | 'keyedHash'>) => WouldBe | undefined
   /** For customers: what rights and reservations are decided on. Absent for other streams. */
   asCustomer?: { state: (state: State) => Customer; events: (events: readonly Event[]) => readonly CustomerEvent[] }
 }

@@ -15,9 +15,10 @@ import type { CommandDefinition } from './definition.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
 import { recall } from './folds.ts'
 import { expectedRevision, load, type Loaded } from './load.ts'
+import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
-import { reservations, type Attempt } from './reservation.ts'
+import { reservations, type Attempt, type Holder } from './reservation.ts'
 import { refusalFor, refusalThen } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -91,7 +92,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     if (dryRun) return answer(refused)
     const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
-    if (refused.status === 403) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
+    if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)
   }
 
@@ -104,15 +105,16 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
-  const decideOn = (state: State, now: string, related: Customer | null): Accepted<Event> | Rejection => {
+  let nearMatches: Context['nearMatches']
+  const decideOn = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
-    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
+    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related) ?? command.decide(state, body, context, related)
+      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
   }
 
   /** 2. may this caller?  3. decide. A refusal or a no-op is decided again on the newest organisation. */
@@ -122,10 +124,14 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const changed = envelope.ifMatch !== undefined && envelope.ifMatch !== revisionOf(loaded)
       ? problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: revisionOf(loaded) } }) : undefined
     const related = await loadRelated(runtime, command.customerOf?.(body))
-    let decision = decideOn(loaded.state, now, related)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related)
+    const near = await lookForNearMatches(runtime, command.wouldBe?.(loaded.state, body, runtime))
+    nearMatches = near.found
+    const others = await Promise.all((command.customersOf?.(body, loaded.state) ?? []).map((customerId) => loadRelated(runtime, customerId)))
+    let decision = decideOn(loaded.state, now, related, others)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, others)
     const gained = isRejection(decision) ? [] : identitiesGained(command.asCustomer?.events(decision.events) ?? [])
-    return { loaded, now, changed, decision, gained, isAppend: changed === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
+    const unable = changed ?? near.problem
+    return { loaded, now, unable, decision, gained, isAppend: unable === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -139,13 +145,13 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (receipt) return again(receipt)
     }
     if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, stream))
-    const { loaded, now, changed, decision, gained } = considered
-    if (changed) return answer(changed)
+    const { loaded, now, unable, decision, gained } = considered
+    if (unable) return answer(unable)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
     // 5. reserve, seal and chain
-    const { events } = decision
+    const { events, warnings = [] } = decision
     const customer = command.asCustomer?.state(loaded.state)
     const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
     const reliedOn: string[] = []
@@ -154,7 +160,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
         const holder = await findHolder(name)
         if (holder && holder.customerId !== id) return refuse(duplicate(holder))
       }
-      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }, commandId }
+      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings }, commandId }
     }
     if (attempt && gained.length > 0) {
       const reservation = await reserve(gained, attempt, reliedOn)
@@ -177,7 +183,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
 
     // 6. append with the receipt
     const revision = loaded.head.revision + sealed.length
-    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }
+    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings }
     const receipt = receiptOf(command.creates ? 201 : 200, content, [stream, ...gained.map((name) => `identity-${name}`)])
     const result = await runtime.store.append({ stream, expectedRevision: expectedRevision(loaded.head), events: sealed, receipt }).catch((error: unknown) => {
       if (error instanceof AppendTooLarge) return error
@@ -237,7 +243,7 @@ const loadRelated = async (runtime: Runtime, customerId: string | undefined): Pr
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
 
-const duplicate = (holder: { customerId: string; ownerId: string | null; since: string | null }): Rejection =>
+const duplicate = (holder: Holder): Rejection =>
   reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder } })
 
 const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
+import { NAMESPACE } from '../domain/values.ts'
 import { canonical } from '../event-store/canonical.ts'
 
-/** The namespace of Kehu's derived ids (docs/storage-format.md). */
-export const NAMESPACE = '2f0e6c1d-4f43-5c0b-9f0a-6b2b8d1c7e55'
+export { NAMESPACE }
 
 /**
  * Values that must be compared without being known, under the identity key, which never changes.

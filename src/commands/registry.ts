@@ -9,6 +9,8 @@ import * as profile from '../domain/customer/profile.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
 import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
 import * as handling from '../domain/complaint/handling.ts'
+import { caseIdOf, duplicateCase, type DuplicateCase, type DuplicateCaseEvent } from '../domain/duplicate-case/duplicate-case.ts'
+import * as judging from '../domain/duplicate-case/judging.ts'
 import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
@@ -17,8 +19,9 @@ import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { checkText } from './text.ts'
+import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
-import { refusalFor, refusalToHandle, rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -30,6 +33,8 @@ export type Command = {
   idName: string
   creates: boolean
   right: Right
+  /** Whether its answer may tell of customers that are like the one it names. */
+  looksUp: boolean
   run: (runtime: Runtime, body: unknown, envelope: Envelope) => Promise<Answer>
   /** A body checked once, to be run when its turn comes: commands to one stream keep their order in a batch. */
   prepare: (body: unknown) => Prepared
@@ -45,6 +50,7 @@ const register = <Body extends object, State, Event extends { type: string; data
   idName: definition.idName,
   creates: definition.creates,
   right: definition.right,
+  looksUp: definition.wouldBe !== undefined,
   run: async (runtime, body, envelope) => observed(runtime, definition.name, () => runChecked(runtime, definition, () => checked(definition, body), envelope)),
   prepare: (body) => {
     const given = checked(definition, body)
@@ -97,10 +103,10 @@ export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; messag
 type Summary = { en: string; zh: string }
 
 const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?: string | undefined }>(
-  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false,
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false, wouldBe?: CommandDefinition<Body, Customer, CustomerEvent>['wouldBe'],
 ): Command =>
   register({
-    name, summary, right, schema, decide, creates,
+    name, summary, right, schema, decide, creates, ...(wouldBe ? { wouldBe } : {}),
     decider: customer,
     idName: 'customerId',
     target: (body, newId) => body.customerId ?? newId('customer'),
@@ -125,6 +131,16 @@ const ofComplaint = <Body extends { complaintId?: string | undefined }>(
     ...(customerOf ? { customerOf } : {}),
   })
 
+const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, DuplicateCase, DuplicateCaseEvent>['decide']): Command =>
+  register({
+    name, summary, right, schema, decide, creates: false,
+    decider: duplicateCase,
+    idName: 'caseId',
+    target: (body) => body.caseId,
+    customersOf: (_body, state) => (state.status === 'none' ? [] : state.customerIds),
+    refusal: (_state, _body, caller, organisation, _related, customers) => (right === 'judge' ? refusalToJudge(caller, customers, organisation) : undefined),
+  })
+
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'], fromOutside: (body: Body) => boolean = () => false,
@@ -139,7 +155,7 @@ const besideCustomer = <Body extends { customerId: string }, State, Event extend
 
 /** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
 export const registry: readonly Command[] = [
-  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true),
+  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true, wouldBeEntered),
   ofCustomer('change-profile', { en: 'Change name and fields', zh: '修改资料' }, 'work', profile.ChangeProfile, profile.changeProfile),
   ofCustomer('recategorise-customer', { en: 'Move to another category', zh: '变更主分类' }, 'direct', profile.RecategoriseCustomer, profile.recategorise),
   ofCustomer('add-contact', { en: 'Add a contact', zh: '添加联系人' }, 'work', profile.AddContact, profile.addContact),
@@ -175,6 +191,17 @@ export const registry: readonly Command[] = [
   besideCustomer(purchases.purchases, 'record-purchase', { en: 'Record a purchase', zh: '登记购买' }, purchases.RecordPurchase, purchases.recordPurchase),
   besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund),
   besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, (body) => body.direction === 'inbound'),
+
+  register({
+    name: 'open-duplicate-case', summary: { en: 'Say that two customers may be one', zh: '提出疑似重复' }, right: 'judge', schema: judging.OpenDuplicateCase, decide: judging.open, creates: true,
+    decider: duplicateCase,
+    idName: 'caseId',
+    target: (body) => caseIdOf(body.customerIds),
+    customersOf: (body) => body.customerIds,
+  }),
+  ofCase('confirm-duplicate-case', { en: 'Two customers are one', zh: '确认重复' }, 'judge', judging.ConfirmDuplicateCase, judging.confirm),
+  ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
+  ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
 
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),

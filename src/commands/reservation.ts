@@ -1,4 +1,4 @@
-import { customer, ownershipNow, type Customer } from '../domain/customer/customer.ts'
+import { customer, ownershipNow, responsibleFor, type Customer } from '../domain/customer/customer.ts'
 import { streamName as customerStream } from '../domain/customer/events.ts'
 import { identity, streamName as identityStream } from '../domain/identity/identity.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
@@ -22,7 +22,8 @@ export type Reservation =
   /** Another writer could not be settled with in time. */
   | { outcome: 'timed-out' }
 
-export type Holder = { customerId: string; ownerId: string | null; since: string | null }
+/** Who holds an identifier, and whom to ask: its owner since when, or the department responsible. */
+export type Holder = { customerId: string; ownerId: string | null; since: string | null; departmentId: string | null }
 
 /** One attempt of one command: the customer as read (revision, epoch), and who is writing. */
 export type Attempt = { customerId: string; loaded: Loaded<Customer>; metadata: SharedMetadata }
@@ -40,7 +41,8 @@ export const reservations = (runtime: Runtime) => {
 
   const holderOf = (customerId: string, holder: Customer): Holder => {
     const ownership = ownershipNow(holder)
-    return { customerId, ownerId: ownership?.ownerId ?? null, since: ownership?.at ?? null }
+    const responsible = runtime.organisation.current().employees.get(responsibleFor(holder) ?? '')
+    return { customerId, ownerId: ownership?.ownerId ?? null, since: ownership?.at ?? null, departmentId: responsible?.departmentId ?? null }
   }
 
   /** Reserves one identity for the attempt's customer, at the epoch it read. */

@@ -8,9 +8,10 @@ import { reject, type Rejection } from '../domain/rejection.ts'
  * What a command needs. enter, claim: any customer. work: change a customer one owns or that is shared for work.
  * hold: decide over one's own customer. direct: decide over the customers of one's departments. configure: the
  * organisation itself. lodge: a complaint of anyone. handle: a complaint one handles. record: what happened with a
- * customer; from outside for any, else as work. keep-time: what deadlines and facts do by themselves.
+ * customer; from outside for any, else as work. judge: whether two customers are one; opening a case is for anyone, the
+ * judgement for who works either. keep-time: what deadlines and facts do by themselves.
  */
-export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure' | 'lodge' | 'handle' | 'record' | 'keep-time'
+export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure' | 'lodge' | 'handle' | 'record' | 'judge' | 'keep-time'
 
 /** Rights that depend on whose customer it is. */
 const overCustomers: ReadonlySet<Right> = new Set(['work', 'hold', 'direct'])
@@ -26,6 +27,7 @@ export const rolesWith: Record<Right, readonly Role[]> = {
   lodge: ['clerk', 'manager', 'system'],
   handle: ['clerk', 'manager', 'system'],
   record: ['clerk', 'manager', 'system'],
+  judge: ['clerk', 'manager', 'system'],
   'keep-time': ['system'],
 }
 
@@ -72,4 +74,10 @@ export const refusalToHandle = (caller: Caller, complaint: Complaint, organisati
   if (complaint.status === 'none' || caller.role === 'system' || caller.role === complaint.role || caller.employeeId === complaint.handlerId) return undefined
   if (caller.role === 'manager' && caller.employeeId !== null && inDepartmentsOf(caller.employeeId, complaint.handlerId, organisation)) return undefined
   return reject('not-permitted', `The complaint stands at level ${complaint.level}: its handler and the role ${complaint.role} work it.`, { extensions: { handlerId: complaint.handlerId, role: complaint.role } })
+}
+
+/** Whether two customers are one is judged by those who work either of them. */
+export const refusalToJudge = (caller: Caller, customers: readonly (Customer | null)[], organisation: Organisation): Rejection | undefined => {
+  const refusals = customers.map((customer) => customer && refusalFor('work', caller, customer, organisation))
+  return refusals.every((refusal) => refusal) ? (refusals[0] ?? undefined) : undefined
 }

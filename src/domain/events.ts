@@ -4,6 +4,7 @@ import { customer } from './customer/customer.ts'
 import type { CustomerEvent } from './customer/events.ts'
 import type { EventSchemas, Recorded } from './decider.ts'
 import { department } from './department/department.ts'
+import { duplicateCase, type DuplicateCaseEvent } from './duplicate-case/duplicate-case.ts'
 import { employee } from './employee/employee.ts'
 import { engagement, type EngagementEvent } from './engagement/engagement.ts'
 import { identity, type IdentityEvent } from './identity/identity.ts'
@@ -15,7 +16,7 @@ import { upcast } from './upcasters.ts'
 
 /** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
 export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
-  | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
+  | { kind: 'duplicateCase'; id: string; event: Recorded<DuplicateCaseEvent> } | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
 
 export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   system: system.events,
@@ -25,6 +26,7 @@ export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   policy: policy.events,
   customer: customer.events,
   identity: identity.events,
+  duplicateCase: duplicateCase.events,
   complaint: complaint.events,
   purchases: purchases.events,
   engagement: engagement.events,
@@ -89,6 +91,10 @@ export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
     }
     case 'identity': {
       const event = recordedEvent(identity.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'duplicateCase': {
+      const event = recordedEvent(duplicateCase.parse, stored)
       return event && { kind, id, event }
     }
     case 'complaint': {

@@ -10,6 +10,7 @@ import type { ProcessLog } from '../../event-store/process-log.ts'
 import { load } from '../load.ts'
 import type { Runtime } from '../runtime.ts'
 import { dispatch, type Intent } from './dispatch.ts'
+import { duplicatesFound } from './duplicate-detection.ts'
 
 /** What a process does about an event. Adding a reaction is a function and a line in `reactions`. */
 type React = (runtime: Runtime, event: DomainEvent, stored: RecordedEvent) => Promise<Intent[]>
@@ -36,7 +37,10 @@ const purchaseMade: React = async (runtime, one, stored) => {
 
 const changes = (decision: Decision<unknown>): boolean => !isRejection(decision) && decision.events.length > 0
 
-export const reactions: readonly Reaction[] = [{ process: 'purchase-reactions', kinds: ['purchases'], react: purchaseMade }]
+export const reactions: readonly Reaction[] = [
+  { process: 'purchase-reactions', kinds: ['purchases'], react: purchaseMade },
+  { process: 'duplicate-detection', kinds: ['customer'], react: duplicatesFound },
+]
 
 /**
  * Follows the log and reacts to each event, from where the process stood: after a crash some events are seen again,

@@ -2,13 +2,14 @@ import { eventParser, reveal, type Decider, type Instant, type Recorded } from '
 import type { StoredFieldValue } from '../category/template.ts'
 import { events, isFence, kind, type CustomerEvent, type SharedWith, type StoredFields } from './events.ts'
 import type { IdentifierKind } from './identifier.ts'
+import { applyMerge, chosenByHand, neverMerged, type Merging } from './merge.ts'
 
 // State: only what decisions need.
 export type FieldValues = Record<string, StoredFieldValue>
 export type OwnershipChange = { at: Instant; revision: number; ownerId: string | null }
 export type Share = { with: SharedWith; access: 'read' | 'work' }
 
-export type Customer = {
+export type Customer = Merging & {
   status: 'none' | 'entered'
   /** Revision of the last event a reader can see; -1 before the first. */
   visibleRevision: number
@@ -34,7 +35,7 @@ export type Customer = {
 }
 
 const nobody: Customer = {
-  status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
+  ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
   identifiers: new Map(), enteredBy: null, ownership: [], shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
 }
 
@@ -69,16 +70,16 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'CustomerCreated': {
       const { category, name, fields, identifiers, contacts, stage, tier, enteredBy } = event.data
       return {
-        ...state, status: 'entered', createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, stageSince: event.effectiveAt, tier, enteredBy,
+        ...state, status: 'entered', entry: { at: event.data.enteredAt ?? event.recordedAt, stated: event.data.enteredAt !== null }, createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, stageSince: event.effectiveAt, tier, enteredBy,
         identifiers: new Map(identifiers.map((one) => [one.identity, { kind: one.kind, value: reveal(one.value) }])),
         contacts: new Map(contacts.map((one) => [one.contactId, { name: reveal(one.name), fields: plain(one.fields) }])),
         ownership: [{ at: event.effectiveAt, revision: event.revision, ownerId: null }],
       }
     }
     case 'ProfileChanged':
-      return { ...state, name: event.data.name ? reveal(event.data.name) : state.name, fields: merge(state.fields, event.data.fields) }
+      return { ...state, ...chosenByHand(state, event.data), name: event.data.name ? reveal(event.data.name) : state.name, fields: merge(state.fields, event.data.fields) }
     case 'CustomerRecategorised':
-      return { ...state, category: event.data.to, fields: merge(state.fields, event.data.fields) }
+      return { ...state, ...chosenByHand(state, event.data), category: event.data.to, fields: merge(state.fields, event.data.fields) }
     case 'ContactAdded':
       return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { name: reveal(event.data.name), fields: plain(event.data.fields) }) }
     case 'ContactChanged': {
@@ -98,6 +99,8 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'OwnershipAssigned':
     case 'OwnershipTransferred':
       return { ...state, ownership: changeOwner(state.ownership, event, event.data.ownerId) }
+    case 'OwnershipSettled':
+      return { ...state, ...applyMerge(state, event), ownership: changeOwner(state.ownership, event, event.data.ownerId) }
     case 'OwnershipReleased':
       return { ...state, ownership: changeOwner(state.ownership, event, null) }
     case 'CustomerShared':
@@ -111,6 +114,14 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
       return { ...state, tier: event.data.to, proposedTiers: new Set() }
     case 'TierUpgradeProposed':
       return { ...state, proposedTiers: new Set(state.proposedTiers).add(event.data.to) }
+    case 'MergeStarted':
+    case 'CustomerAbsorbed':
+    case 'MergeDeclined':
+    case 'CustomerMerged':
+    case 'MergeAbandoned':
+    case 'MergeReversed':
+    case 'MergeUndone':
+      return { ...state, ...applyMerge(state, event) }
   }
 }
 

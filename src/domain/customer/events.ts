@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Personal, type EventOf } from '../decider.ts'
 import { FieldValue } from '../category/template.ts'
 import { IdentifierKind } from './identifier.ts'
+import { NearMatchesRecord } from './near-matches.ts'
 
 export const kind = 'customer'
 export const streamName = (customerId: string): string => `customer-${customerId}`
@@ -23,6 +24,10 @@ const FreeText = Personal(z.string())
 export const SharedWith = z.object({ kind: z.enum(['employee', 'department']), id: z.string() })
 export type SharedWith = z.infer<typeof SharedWith>
 
+/** Whose value counts, of the survivor and the absorbed: for the name, and field by field. */
+const Take = z.object({ name: z.string().optional(), fields: z.record(z.string(), z.string()) })
+export type Take = z.infer<typeof Take>
+
 // Events. These names and shapes are the storage format: add, never change.
 export const events = {
   CustomerCreated: z.object({
@@ -37,6 +42,8 @@ export const events = {
     /** The employee who first entered it, here or where it was taken over from; null when a system did, for nobody. */
     enteredBy: z.string().nullable(),
     enteredAt: z.string().nullable(),
+    /** Those like it who were shown at entry, and the decision; absent where there were none. */
+    nearMatches: NearMatchesRecord.optional(),
   }),
   ProfileChanged: z.object({ name: Personal(z.string()).optional(), fields: Fields, template: TemplateReference }),
   CustomerRecategorised: z.object({ from: z.string(), to: z.string(), reason: FreeText, fields: Fields, template: TemplateReference }),
@@ -58,6 +65,25 @@ export const events = {
   /** A fact speaks for a higher tier; a person decides. */
   TierUpgradeProposed: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
   TierDowngraded: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
+  /** On the survivor: it is about to absorb another, and cannot be absorbed itself until that is decided. */
+  MergeStarted: z.object({
+    mergeId: z.string(), absorbedId: z.string(), survivorBy: z.enum(['earliest-entry', 'choice']), take: Take,
+    /** The earliest entry among all that become one: whose owner is the rightful one. */
+    earliest: z.object({ customerId: z.string(), enteredAt: z.string() }),
+    reason: FreeText,
+  }),
+  /** On the absorbed: what decides a merge, one way or the other. */
+  CustomerAbsorbed: z.object({ mergeId: z.string(), into: z.string() }),
+  MergeDeclined: z.object({ mergeId: z.string(), into: z.string(), because: z.enum(['absorbed-elsewhere', 'merging-itself']) }),
+  /** On the survivor: how the merge it started was decided. */
+  CustomerMerged: z.object({ mergeId: z.string(), absorbedId: z.string() }),
+  MergeAbandoned: z.object({ mergeId: z.string(), absorbedId: z.string() }),
+  /** With a merge the owner of the earliest entry holds the survivor; with its reversal whoever held it before. `earliest` is the evidence. */
+  OwnershipSettled: z.object({ from: z.string().nullable(), ownerId: z.string().nullable(), basis: z.enum(['merge', 'merge-reversal']), mergeId: z.string(), earliest: z.string() }),
+  /** On the absorbed: it is a customer of its own again, of the owner it had. */
+  MergeReversed: z.object({ mergeId: z.string(), from: z.string(), ownerId: z.string().nullable(), give: z.object({ contacts: z.array(z.string()), identities: z.array(z.string()) }), reason: FreeText }),
+  /** On the survivor, after that; what is given leaves it by events of its own. */
+  MergeUndone: z.object({ mergeId: z.string(), absorbedId: z.string() }),
 }
 export type CustomerEvent = EventOf<typeof events>
 

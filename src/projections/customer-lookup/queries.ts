@@ -104,6 +104,12 @@ export const customerById = async (db: Kysely<unknown>, schema: string, customer
   }
 }
 
+/** These customers as this viewer sees them, in no particular order; those there are none of are left out. */
+export const customersByIds = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[], viewer: Viewer, nameCharacters: number): Promise<CustomerSummary[]> => {
+  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = any(${[...customerIds]}::text[])`.execute(db)
+  return z.array(Row).parse(rows).map((row) => toSummary(row, nameCharacters))
+}
+
 /**
  * Customers, newest entry first, after `before` (the ordinal a page ended with). By `identity` those one may not see
  * are found as well, masked; any other search shows only what the viewer sees in full, since fragments would unmask.

@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import type { Customer } from '../customer/customer.ts'
+import { subject } from '../customer/events.ts'
+import { noChange, personal, type Context, type Decision } from '../decider.ts'
+import { reject } from '../rejection.ts'
+import { Id, Reason } from '../values.ts'
+import { pairOf, type DuplicateCase, type DuplicateCaseEvent } from './duplicate-case.ts'
+
+// Commands.
+const Code = z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'a lower-case word, with hyphens')
+/** Two customers, and not one named twice. */
+export const Pair = z.tuple([Id, Id]).refine(([one, other]) => one !== other, 'must be two different customers')
+export const OpenDuplicateCase = z.strictObject({
+  customerIds: Pair,
+  score: z.number().optional().describe('How much speaks for it, in bits, as the matcher has it'),
+  reasons: z.array(z.strictObject({ comparison: Code, level: Code, bits: z.number() })).max(50).default([]),
+  weightsVersion: z.int().min(0).optional(),
+  note: Reason.optional().describe('In words; needed to open the case of a pair that was judged before'),
+})
+const OfCase = { caseId: z.uuid() }
+export const ConfirmDuplicateCase = z.strictObject({ ...OfCase, note: Reason.optional() })
+export const DismissDuplicateCase = z.strictObject({ ...OfCase, reason: Reason })
+export const CloseDuplicateCase = z.strictObject({ ...OfCase, mergeId: z.string().max(64) })
+
+const notFound = reject('case-not-found', 'No duplicate case has this id.')
+const merged = reject('case-merged', 'The two customers have been merged.')
+/** What is said of a pair is sealed under the key of the first of the two. */
+const said = (customerIds: readonly [string, string], words: string) => personal(subject(customerIds[0]), words)
+
+// Decisions.
+/** What was judged before is not raised again by detection; a person with new evidence may, and says why. */
+export const open = (state: DuplicateCase, command: z.infer<typeof OpenDuplicateCase>, context: Context, _customer: Customer | null, customers: readonly (Customer | null)[]): Decision<DuplicateCaseEvent> => {
+  const { score = null, reasons, weightsVersion = null, note } = command
+  const openedBy = context.caller.role === 'system' && context.caller.onBehalfOf === null ? 'detection' : 'person'
+  if (customers.some((customer) => customer === null)) return reject('customer-not-found', 'One of the two customers does not exist.')
+  if (state.status === 'open' || state.status === 'confirmed' || (state.status !== 'none' && (openedBy === 'detection' || state.openedBy === context.commandId))) return noChange
+  if (state.status === 'merged') return merged
+  if (state.status === 'dismissed' && note === undefined) return reject('reason-required', 'The pair was dismissed before: say what is new.', { errors: [{ path: 'note', message: 'is required for a pair that was dismissed' }] })
+  const customerIds = pairOf(command.customerIds)
+  return { events: [{ type: 'DuplicateCaseOpened', data: { customerIds, openedBy, score, reasons, weightsVersion, note: note === undefined ? null : said(customerIds, note) } }] }
+}
+
+export const confirm = (state: DuplicateCase, command: z.infer<typeof ConfirmDuplicateCase>): Decision<DuplicateCaseEvent> => {
+  if (state.status === 'none') return notFound
+  if (state.status === 'confirmed' || state.status === 'merged') return noChange
+  if (state.status === 'dismissed') return reject('case-dismissed', 'The case was dismissed: open it again first.')
+  return { events: [{ type: 'DuplicateCaseConfirmed', data: { note: command.note === undefined ? null : said(state.customerIds, command.note) } }] }
+}
+
+/** Also of two whose merge was reversed. */
+export const dismiss = (state: DuplicateCase, command: z.infer<typeof DismissDuplicateCase>, _context: Context, _customer: Customer | null, customers: readonly (Customer | null)[]): Decision<DuplicateCaseEvent> => {
+  if (state.status === 'none') return notFound
+  if (state.status === 'dismissed') return noChange
+  if (state.status === 'merged' && customers.some((customer) => customer?.absorption?.mergeId === state.mergeId)) return merged
+  return { events: [{ type: 'DuplicateCaseDismissed', data: { reason: said(state.customerIds, command.reason) } }] }
+}
+
+/** What a merge does to the case of the two, if there is one. */
+export const close = (state: DuplicateCase, command: z.infer<typeof CloseDuplicateCase>): Decision<DuplicateCaseEvent> =>
+  state.status === 'none' || state.mergeId === command.mergeId ? noChange : { events: [{ type: 'DuplicateCaseMerged', data: { mergeId: command.mergeId } }] }
