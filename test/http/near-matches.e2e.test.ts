@@ -110,6 +110,20 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
     expect(tries.filter((one) => one.status === 429)).toHaveLength(1)
   })
 
+  it('a number that was released and taken up by another is told with both, and by whom', async () => {
+    const identifier = { kind: 'mobile', value: nextMobile() }
+    const [first, second] = (await Promise.all(['卓文君', '蔡文姬'].map((name, n) => li().send('create-customer', individual({ name, ...(n === 0 ? { identifiers: [identifier] } : {}) }))))).map(accepted)
+    refused(await li().send('add-identifier', { customerId: second?.customerId, identifier }), 409, 'duplicate-customer')
+    accepted(await li().send('release-identifier', { customerId: first?.customerId, identifier, reason: '销号' }))
+    accepted(await service.as('system').send('add-identifier', { customerId: second?.customerId, identifier }))
+    const history = await service.as('auditor').get(`/identifiers/history?identifier=mobile:${identifier.value.slice(3)}`)
+    expect(history.json).toEqual({ items: [
+      { customerId: first?.customerId, from: expect.any(String), actor: 'li', to: expect.any(String), releasedBy: 'li' },
+      { customerId: second?.customerId, from: expect.any(String), actor: 'first-system', to: null, releasedBy: null },
+    ] })
+    refused(await li().get(`/identifiers/history?identifier=mobile:${identifier.value.slice(3)}`), 403, 'read-not-permitted')
+  })
+
   it('a hundred entered in the same instant, much alike, may all pass: cases tie them all together', async () => {
     const entering = Array.from({ length: 100 }, (_, n) => evenIfBusy(li(), entry('hundred', { name: n % 2 === 0 ? '夏侯元让' : '夏侯远让' }), `instant-${n}`))
     const ids = (await Promise.all(entering)).map((answer) => accepted(answer).customerId)
