@@ -4,7 +4,7 @@ import { OlderThanLog } from '../commands/load.ts'
 import { problem, type Problem } from '../commands/problem.ts'
 import { toFieldProblems } from '../commands/registry.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
-import { whyNoWrites } from '../event-store/postgres/writes.ts'
+import { whyNoWrites } from '../event-store/writes.ts'
 import { ModelBuilding, NotCaughtUp } from '../projections/read-models.ts'
 
 /** A refusal on its way to the caller. */

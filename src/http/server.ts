@@ -59,8 +59,9 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
 
   await app.register(accepts)
   const headers = securityHeaders()
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers)
+    done()
   })
   await app.register(swagger, {
     openapi: {
@@ -75,13 +76,14 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   })
   await app.register(swaggerUi, { routePrefix: '/docs' })
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return done()
     reply.header('connection', 'close')
-    throw new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.'))
+    done(new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.')))
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode, ms: Math.round(reply.elapsedTime), caller: request.claims?.sub }, 'request')
+    done()
   })
 
   await app.register(descriptionRoutes)
