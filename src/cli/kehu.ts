@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
 import { ProblemError } from '../http/errors.ts'
 import { version } from '../main.ts'
+import { addAuditCommands } from './audit/command.ts'
 import { compare } from './compare.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
 import { ImportFault } from './import/fault.ts'
@@ -79,6 +80,7 @@ program.command('import <file>').description('take over a file of another system
   .action((file: string, options: ImportCommand) => importFile(config(), file, options))
 
 addLogCommands(program, config)
+addAuditCommands(program, config)
 
 /** One clear line for whoever typed it; the rest is in the log. */
 const explain = (error: unknown): string => {
