@@ -12,15 +12,15 @@ const blankIsUnset = (value: unknown) => (typeof value === 'string' && value.tri
 const optional = <Schema extends z.ZodType>(schema: Schema) => z.preprocess(blankIsUnset, schema.optional())
 const withDefault = <Schema extends z.ZodType>(schema: Schema, value: z.input<Schema>) => z.preprocess((given) => blankIsUnset(given) ?? value, schema)
 
-/** Such as "10 minutes, 10000 events", either or both; "never". */
+/** Such as "10 minutes, 10000 events", either or both; "off". */
 const RootsEvery = z.string().trim().transform((text, context) => {
   const every: { events: number | null; ms: number | null } = { events: null, ms: null }
-  if (text === 'never') return every
+  if (text === 'off') return every
   for (const part of text.split(',')) {
     const [, count = '', unit] = /^([1-9]\d{0,8}) (second|minute|event)s?$/.exec(part.trim()) ?? []
     if (unit === 'event') every.events = Number(count)
     else if (unit !== undefined) every.ms = Number(count) * (unit === 'minute' ? 60_000 : 1000)
-    else context.addIssue({ code: 'custom', message: 'must be such as "10 minutes, 10000 events", or one of the two, or never' })
+    else context.addIssue({ code: 'custom', message: 'must be such as "10 minutes, 10000 events", or one of the two, or off' })
   }
   return every
 })
