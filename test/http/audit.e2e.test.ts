@@ -30,7 +30,7 @@ describe('what an auditor asks', () => {
     expect(zh.headers.get('content-language')).toBe('zh')
     const whole = History.parse(zh.json).items
     expect(whole.find((one) => one.type === 'OwnershipTransferred')).toMatchObject({ what: '由 zhao 转交给 qian', why: '区域调整', actor: 'zhao', policies: [{ name: 'ownership' }], evidence: null })
-    expect(whole.find((one) => one.type === 'TierUpgraded')).toMatchObject({ evidence: { amount: 30 }, policies: [{ name: 'tiers' }] })
+    expect(whole.find((one) => one.type === 'TierUpgraded')).toMatchObject({ evidence: { amount: 30 }, policies: expect.arrayContaining([{ name: 'tiers' }]) })
     expect(new Set(whole.map((one) => one.stream.split('-')[0]))).toEqual(new Set(['customer', 'purchases', 'complaint']))
     // English in pages of two: the same events, none twice.
     const told: string[] = []
@@ -90,7 +90,7 @@ describe('what an auditor asks', () => {
     const auditor = service.as('auditor')
     await auditor.get('/departments/south/portfolio', { accept: 'text/csv' })
     const reads = Recorded.parse((await auditor.get('/audit/reads?actor=auditor&limit=5')).json).items
-    expect(reads).toContainEqual(expect.objectContaining({ route: 'GET /departments/:departmentId/portfolio', parameters: { departmentId: 'south', export: 'text/csv' } }))
+    expect(reads).toContainEqual(expect.objectContaining({ route: 'GET /departments/:departmentId/portfolio', parameters: expect.objectContaining({ departmentId: 'south', export: 'text/csv' }) }))
     expect(Recorded.parse((await auditor.get(`/audit/reads?to=${encodeURIComponent('2020-01-01')}`)).json).items).toEqual([])
     await service.as('clerk', 'li').send('release-ownership', { customerId: (await enter(service.as('clerk', 'zhao'))).customerId, reason: '误' })
     const attempts = Recorded.parse((await auditor.get('/audit/attempts?actor=li&command=release-ownership')).json).items
