@@ -9,7 +9,8 @@ import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
 import type { FindDue } from './commands/processes/deadlines.ts'
-import { runProcesses } from './commands/processes/run.ts'
+import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
+import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
@@ -18,6 +19,7 @@ import { adoptPlace, checkUnplaced } from './event-store/place.ts'
 import { EventStoreUnavailable } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
 import { watchWrites, type WriteWatch } from './event-store/writes.ts'
+import { makeRootRanges } from './event-store/root-range.ts'
 import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
 import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
@@ -42,6 +44,7 @@ export type Core = {
   processLog: ProcessLog
   readModels: ReadModels
   writes: WriteWatch
+  roots: RootDependencies
   placeId: string
   /** Where the log has been before it was copied to where it is. */
   earlierPlaces: readonly string[]
@@ -81,7 +84,9 @@ export const openCore = async (config: Config, connectionString: string, report:
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
     await adoptPlace(pool, places)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, writes: watchWrites({ connectionString, pool }), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    const placeId = places.at(-1) ?? ''
+    const roots = { runtime, placeId, ranges: makeRootRanges(pool), rootKey: secrets.rootKey, rootsFile: config.rootsFile }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, writes: watchWrites({ connectionString, pool }), roots, placeId, earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
@@ -185,7 +190,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) },
+      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: signingRoots(core, logger),
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -248,6 +253,10 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
   const until = performance.now() + BUILD_MS
   while (performance.now() < until && statuses().some(({ state }) => state === 'starting' || state === 'catching-up')) await new Promise((resolve) => setTimeout(resolve, 10))
 }
+
+/** The process that signs roots, unless the configuration wants none. */
+const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
+  rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
 
 /** The deadlines of complaints, as their read model has them; none while it is being built. */
 const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {

@@ -16,10 +16,12 @@ import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { historyRoutes } from './history-routes.ts'
 import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
+import { portfolioRoutes } from './portfolio-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -110,6 +112,8 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(organisationRoutes(services))
     await api.register(analyticsRoutes(services))
     await api.register(auditRoutes(services))
+    await api.register(historyRoutes(services))
+    await api.register(portfolioRoutes(services))
   })
   return app
 }
