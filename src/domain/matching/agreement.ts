@@ -1,8 +1,7 @@
 import { comparisons, type ComparisonName, type Kind, type Veto } from './comparisons.ts'
 import type { Features } from './features.ts'
-import { sameRegion } from './regions.ts'
+import { sameRegion, type Region } from './regions.ts'
 import { isOneSlip, similarity } from './similarity.ts'
-import { isHan } from './text.ts'
 
 // Levels by their place in the lists of comparisons.ts.
 const NONE = -1
@@ -32,6 +31,7 @@ export const agreementOf = (one: Features, other: Features): Agreement => {
   const agreement: Agreement = { kind: one.kind, levels: [], terms: [], veto: vetoOf(one, other) }
   if (one.kind === 'individual') comparePersons(agreement, one, other)
   else compareCompanies(agreement, one, other)
+  put(agreement, ...best(one.mobiles, other.mobiles, phoneLevel))
   put(agreement, ...best(one.phones, other.phones, phoneLevel))
   put(agreement, ...best(one.emails, other.emails, emailLevel))
   put(agreement, ...best(one.numbers, other.numbers, numberLevel))
@@ -47,21 +47,24 @@ const put = ({ levels, terms }: Agreement, level: number, term?: string): void =
 const comparePersons = (agreement: Agreement, one: Features, other: Features): void => {
   const given = givenLevel(one, other)
   const surname = nameLevel(one.surname, one.surnameSound, other.surname, other.surnameSound)
-  const swapped = [nameLevel(one.given, one.givenSound, other.surname, other.surnameSound), nameLevel(one.surname, one.surnameSound, other.given, other.givenSound)] as const
-  const isSwapped = isBetter(swapped, [given, surname])
-  put(agreement, isSwapped ? swapped[0] : given, isSwapped ? least(one.given, other.surname) : one.given)
-  put(agreement, isSwapped ? swapped[1] : surname, isSwapped ? least(one.surname, other.given) : one.surname)
-  put(agreement, isSwapped ? order.swapped : order.kept)
+  const across = agrees(given) || agrees(surname) ? undefined : exchanged(one, other)
+  put(agreement, across ? across[0] : given, across ? least(one.given, other.surname) : common(one.given, other.given))
+  put(agreement, across ? across[1] : surname, across ? least(one.surname, other.given) : one.surname)
+  put(agreement, across ? order.swapped : order.kept)
   put(agreement, dateLevel(one.birthDate, other.birthDate), one.birthDate)
 }
 
 const least = (one: string | undefined, other: string | undefined) => (one !== undefined && other !== undefined && one < other ? one : other)
+const common = (one: string | undefined, other: string | undefined) => (one === other ? one : undefined)
+const shorter = (one: string | undefined, other: string | undefined) => (one === undefined || other === undefined || one.length === other.length ? least(one, other) : one.length < other.length ? one : other)
 
-/** The names were entered in each other's place: as they stand neither agrees, exchanged all that there is does. */
-const isBetter = ([first, second]: readonly [number, number], [given, surname]: readonly [number, number]): boolean => {
-  const agrees = (level: number) => level >= name.same && level <= name.close
-  const some = agrees(first) || agrees(second)
-  return some && first !== name.different && second !== name.different && !agrees(given) && !agrees(surname)
+const agrees = (level: number) => level >= name.same && level <= name.close
+
+/** The names entered in each other's place: where as they stand neither agrees, and exchanged one does. */
+const exchanged = (one: Features, other: Features): [number, number] | undefined => {
+  const first = nameLevel(one.given, one.givenSound, other.surname, other.surnameSound)
+  const second = nameLevel(one.surname, one.surnameSound, other.given, other.givenSound)
+  return agrees(first) || agrees(second) ? [first, second] : undefined
 }
 
 /** A nickname is a given name as well. */
@@ -76,23 +79,29 @@ const isMet = (ones: readonly (string | undefined)[], others: readonly (string |
 const nameLevel = (one: string | undefined, oneSound: string | undefined, other: string | undefined, otherSound: string | undefined): number => {
   if (one === undefined || other === undefined) return NONE
   if (one === other) return name.same
-  const [oneIsHan, otherIsHan] = [isHan(one), isHan(other)]
+  const oneIsHan = beginsHan(one)
+  const otherIsHan = beginsHan(other)
   // Written in two scripts: the same when one is the other's pinyin, else nothing is known.
-  if (oneIsHan !== otherIsHan) return (oneIsHan ? oneSound : one.replaceAll(' ', '')) === (oneIsHan ? other.replaceAll(' ', '') : otherSound) ? name.sound : NONE
+  if (oneIsHan !== otherIsHan) return (oneIsHan ? oneSound : bare(one)) === (oneIsHan ? bare(other) : otherSound) ? name.sound : NONE
   return oneIsHan ? hanLevel(one, oneSound, other, otherSound) : latinLevel(one, oneSound, other, otherSound)
 }
+
+/** Cheaper than asking for the script; what is between Latin and Han hardly begins a name here. */
+const beginsHan = (text: string) => text.charCodeAt(0) >= 0x2e80
+const bare = (text: string) => (text.includes(' ') ? text.replaceAll(' ', '') : text)
 
 const hanLevel = (one: string, oneSound: string | undefined, other: string, otherSound: string | undefined): number => {
   if (oneSound === otherSound) return name.sound
   const shorter = Math.min(one.length, other.length)
   if (shorter < 2) return name.different
-  if (isOneSlip(one, other)) return name.close
-  if (one.includes(other) || other.includes(one)) return name.part
+  // Of two characters one is half the name: 志明 and 志强 are as often brothers.
+  if (shorter > 2 && isOneSlip(one, other)) return name.close
+  if (one.includes(other) || other.includes(one) || isOneSlip(one, other)) return name.part
   return shorter > 2 && similarity(one, other) >= 0.75 ? name.similar : name.different
 }
 
 const latinLevel = (one: string, oneSound: string | undefined, other: string, otherSound: string | undefined): number => {
-  const [bareOne, bareOther] = [one.replaceAll(' ', ''), other.replaceAll(' ', '')]
+  const [bareOne, bareOther] = [bare(one), bare(other)]
   const shorter = Math.min(bareOne.length, bareOther.length)
   if (bareOne === bareOther || (shorter >= 3 && isOneSlip(bareOne, bareOther))) return name.close
   const alike = similarity(bareOne, bareOther)
@@ -105,7 +114,7 @@ const latinLevel = (one: string, oneSound: string | undefined, other: string, ot
 const textLevel = (one: string | undefined, other: string | undefined): number => {
   if (one === undefined || other === undefined) return NONE
   if (one === other) return text.same
-  const [bareOne, bareOther] = [one.replaceAll(' ', ''), other.replaceAll(' ', '')]
+  const [bareOne, bareOther] = [bare(one), bare(other)]
   if (bareOne === bareOther || (Math.min(bareOne.length, bareOther.length) >= 3 && isOneSlip(bareOne, bareOther))) return text.close
   const alike = similarity(bareOne, bareOther)
   return alike >= 0.93 ? text.close : alike >= 0.8 ? text.similar : text.different
@@ -133,11 +142,10 @@ const endsWith = (long: string, short: string) => short.length >= 7 && long.leng
 
 const emailLevel = (one: string, other: string): number => {
   if (one === other) return email.same
-  const alike = similarity(one, other)
   if (isOneSlip(one, other)) return email.close
   const local = one.slice(0, one.indexOf('@'))
   if (local.length >= 4 && local === other.slice(0, other.indexOf('@'))) return email.local
-  return alike >= 0.93 ? email.close : email.different
+  return similarity(one, other) >= 0.93 ? email.close : email.different
 }
 
 const dateLevel = (one: string | undefined, other: string | undefined): number => {
@@ -167,29 +175,43 @@ const best = (ones: readonly string[] | undefined, others: readonly string[] | u
 const compareCompanies = (agreement: Agreement, one: Features, other: Features): void => {
   const level = nameLevel(one.core, one.coreSound, other.core, other.coreSound)
   const called = level > name.same && (one.aliases || other.aliases) && isMet([one.core, ...(one.aliases ?? [])], [other.core, ...(other.aliases ?? [])]) ? name.same : level
-  put(agreement, called, one.core)
-  put(agreement, one.region && other.region ? (sameRegion(one.region, other.region) ? 0 : 1) : NONE, one.region?.city ?? one.region?.province)
-  put(agreement, tradeLevel(one.trade, other.trade), one.trade)
+  put(agreement, called, common(one.core, other.core))
+  const [here, there] = [regionOf(one, other), regionOf(other, one)]
+  put(agreement, here && there ? wordOf(sameRegion(here, there)) : NONE, common(here?.city, there?.city) ?? here?.province)
+  put(agreement, tradeLevel(one.trade, other.trade), shorter(one.trade, other.trade))
   put(agreement, wordLevel(one.form, other.form), one.form)
+}
+
+const wordOf = (isSame: boolean) => (isSame ? 0 : 1)
+
+/** Where a name says it is; one that names no place is where the company's address is, if addresses are not compared anyway. */
+const regionOf = (one: Features, other: Features): Region | undefined => {
+  if (one.region) return one.region
+  const compared = (one.province !== undefined && other.province !== undefined) || (one.city !== undefined && other.city !== undefined)
+  return compared || one.province === undefined ? undefined : { province: one.province, ...(one.city === undefined ? {} : { city: one.city }) }
 }
 
 /** 科技 and 科技发展 are one trade, told more or less fully. */
 const tradeLevel = (one: string | undefined, other: string | undefined): number =>
   one === undefined || other === undefined ? NONE : one.includes(other) || other.includes(one) || isOneSlip(one, other) ? 0 : 1
 
+const textAgrees = (level: number) => level === text.same || level === text.close
+
 /** The two lines of an address are often written in each other's place. */
 const comparePlaces = (agreement: Agreement, one: Features, other: Features): void => {
   const [street, building] = [textLevel(one.street, other.street), textLevel(one.building, other.building)]
-  const [across, back] = [textLevel(one.street, other.building), textLevel(one.building, other.street)]
-  const agrees = (level: number) => level === text.same || level === text.close
-  const isSwapped = (agrees(across) || agrees(back)) && across !== text.different && back !== text.different && !agrees(street) && !agrees(building)
+  const mayBeSwapped = !textAgrees(street) && !textAgrees(building)
+  const [across, back] = mayBeSwapped ? [textLevel(one.street, other.building), textLevel(one.building, other.street)] : [NONE, NONE]
+  const isSwapped = textAgrees(across) || textAgrees(back)
   put(agreement, isSwapped ? across : street, isSwapped ? least(one.street, other.building) : one.street)
   put(agreement, codeLevel(one.streetNumber, other.streetNumber), one.streetNumber)
   put(agreement, isSwapped ? back : building, isSwapped ? least(one.building, other.street) : one.building)
   put(agreement, textLevel(one.district, other.district), one.district)
-  put(agreement, textLevel(one.city, other.city), one.city)
-  put(agreement, wordLevel(one.province, other.province), one.province)
-  put(agreement, codeLevel(one.postcode, other.postcode), one.postcode)
+  const [city, postcode] = [textLevel(one.city, other.city), codeLevel(one.postcode, other.postcode)]
+  put(agreement, city, one.city)
+  // It follows from the city, and from the postcode: that it agrees as well says nothing more.
+  put(agreement, city === text.same || postcode === code.same ? NONE : wordLevel(one.province, other.province), one.province)
+  put(agreement, postcode, one.postcode)
 }
 
 const vetoOf = (one: Features, other: Features): Veto | null => {

@@ -19,27 +19,28 @@ const head = (text: string | undefined, length: number) => text?.replaceAll(' ',
 /** How a name sounds, short: homophones and most slips meet in it. */
 const sound = (name: string | undefined, code: string | undefined) => (name === undefined ? undefined : code || head(name, 4))
 
-const contactKeys = ({ phones = [], emails = [], numbers = [] }: Features): string[] => [
-  ...phones.map((phone) => `p:${phone.split(';')[0]}`),
+const contactKeys = ({ mobiles = [], phones = [], emails = [], numbers = [] }: Features): string[] => [
+  ...[...mobiles, ...phones].map((phone) => `p:${phone.split(';')[0]}`),
   ...emails.map((email) => `e:${email}`),
   ...emails.flatMap((email) => key('el', email.slice(0, email.indexOf('@')).length >= 4 ? email.slice(0, email.indexOf('@')) : undefined)),
   ...numbers.map((number) => `n:${number.slice(number.indexOf(':') + 1)}`),
 ]
 
 const personKeys = (features: Features): string[] => {
-  const { given, surname, birthDate, postcode, street, city, district } = features
-  const [givenSound, surnameSound] = [sound(given, features.givenSound), sound(surname, features.surnameSound)]
+  const { given, surname, birthDate, postcode, district, city } = features
+  const sounds = [...new Set([sound(given, features.givenSound), sound(surname, features.surnameSound)])]
   // Exchanged names meet: the sounds in the order of the alphabet.
-  const whole = givenSound !== undefined && surnameSound !== undefined ? [givenSound, surnameSound].toSorted().join('+') : undefined
-  const monthDay = birthDate?.length === 8 ? birthDate.slice(4) : undefined
-  const area = postcode ?? district ?? city
+  const whole = given !== undefined && surname !== undefined ? sounds.toSorted().join('+') : undefined
+  const isChinese = isHan(`${surname ?? ''}${given ?? ''}`)
+  const tails = [...(features.mobiles ?? []), ...(features.phones ?? [])].map((phone) => phone.split(';')[0]?.slice(-4))
+  const [year, monthDay] = birthDate?.length === 8 ? [birthDate.slice(0, 4), birthDate.slice(4)] : []
   return [
-    ...key('w', whole, isHan(given ?? '') ? (birthDate?.slice(0, 4) ?? area) : undefined),
-    ...(isHan(given ?? '') ? key('wa', whole, district ?? city) : key('w', whole)),
-    ...[...new Set([givenSound, surnameSound])].flatMap((one) => [...key('nb', one, monthDay), ...key('na', one, area)]),
-    ...key('b', birthDate, [head(given, 1), head(surname, 1)].filter((initial) => initial !== undefined).toSorted().join('')),
-    ...key('gs', head(given, 3), head(street, 4)),
-    ...key('ss', head(surname, 3), head(street, 4)),
+    ...key('w', whole),
+    // Chinese names by sound are few for so many: the common ones need more.
+    ...(isChinese ? [...key('wy', whole, year), ...key('wd', whole, district ?? city), ...tails.flatMap((tail) => key('wp', whole, tail))] : []),
+    ...sounds.flatMap((one) => [...key('nb', one, monthDay), ...key('np', one, postcode), ...(isChinese ? [] : key('nd', one, head(district ?? city, 4)))]),
+    ...[given, surname].flatMap((one) => key('b', birthDate, head(one, 1))),
+    ...(isChinese ? sounds.flatMap((one) => key('nd', one, district, head(features.street, 3))) : []),
   ]
 }
 
@@ -52,5 +53,8 @@ const companyKeys = ({ core, coreSound, aliases = [], region, trade, city }: Fea
 
 const doorKeys = ({ street, streetNumber, building, postcode, district, city }: Features): string[] => [
   ...key('d', head(street, 8), streetNumber, postcode ?? district ?? city),
-  ...key('sb', head(street, 5), head(building, 5)),
+  ...key('pn', postcode, streetNumber),
+  // The two lines of an address, whichever comes first.
+  ...(street !== undefined && building !== undefined ? [`sb:${[head(street, 5), head(building, 5)].toSorted().join('|')}`] : []),
+  ...(isHan(street ?? '') ? [] : key('dn', head(district ?? city, 4), streetNumber)),
 ]

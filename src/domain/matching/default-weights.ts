@@ -15,6 +15,7 @@ const weights = (kind: Kind, rates: Record<string, Rates>): Record<string, Compa
 }
 
 const contact: Record<string, Rates> = {
+  mobile: { m: [0.78, 0.06, 0.16], u: [0.000_002, 0.000_002, 0.999_996], rest: 0.000_001 },
   phone: { m: [0.78, 0.06, 0.16], u: [0.000_02, 0.000_01, 0.999_97], rest: 0.000_005 },
   email: { m: [0.72, 0.12, 0.06, 0.1], u: [0.000_02, 0.000_03, 0.000_1, 0.999_85], rest: 0.000_005 },
   number: { m: [0.88, 0.08, 0.04], u: [0.000_001, 0.000_004, 0.999_995] },
@@ -34,9 +35,10 @@ const place: Record<string, Rates> = {
 export const defaultWeights: Weights = {
   individual: {
     prior: 0.000_002,
-    rivals: { neighbours: 0.001, household: 0.000_001, family: 0.000_001 },
+    rivals: { neighbours: 0.002, household: 0.000_001, family: 0.000_001 },
+    moved: 0.03,
     comparisons: weights('individual', {
-      given: { m: [0.74, 0.05, 0.09, 0.03, 0.03, 0.06], u: [0.004, 0.003, 0.003, 0.004, 0.02, 0.966], rest: 0.001 },
+      given: { m: [0.74, 0.05, 0.07, 0.05, 0.03, 0.06], u: [0.004, 0.003, 0.002, 0.008, 0.02, 0.963], rest: 0.001 },
       surname: { m: [0.82, 0.03, 0.07, 0.01, 0.02, 0.05], u: [0.008, 0.004, 0.002, 0.002, 0.014, 0.97], rest: 0.001 },
       'name-order': { m: [0.97, 0.03], u: [0.7, 0.3] },
       'birth-date': { m: [0.85, 0.08, 0.03, 0.04], u: [0.000_05, 0.001, 0.004, 0.994_95], rest: 0.000_05 },
@@ -47,8 +49,9 @@ export const defaultWeights: Weights = {
   organisation: {
     prior: 0.000_002,
     rivals: { neighbours: 0.01, 'one-building': 0.000_01, group: 0.000_01, 'group-in-one-building': 0.000_001 },
+    moved: 0.03,
     comparisons: weights('organisation', {
-      core: { m: [0.8, 0.06, 0.06, 0.04, 0.01, 0.03], u: [0.000_04, 0.000_06, 0.000_3, 0.001, 0.001, 0.9976], rest: 0.000_02 },
+      core: { m: [0.8, 0.06, 0.05, 0.05, 0.01, 0.03], u: [0.000_04, 0.000_06, 0.000_1, 0.001_2, 0.001, 0.9976], rest: 0.000_02 },
       region: { m: [0.97, 0.03], u: [0.05, 0.95], rest: 0.03 },
       trade: { m: [0.95, 0.05], u: [0.03, 0.97], rest: 0.02 },
       'legal-form': { m: [0.9, 0.1], u: [0.6, 0.4], rest: 0.3 },

@@ -2,7 +2,7 @@ import { normaliseIdentifier } from '../customer/identifier.ts'
 import { parseAddress } from './address.ts'
 import { matchDate } from './birth-date.ts'
 import { parseCompanyName } from './company-name.ts'
-import type { Kind } from './comparisons.ts'
+import type { ComparisonName, Kind } from './comparisons.ts'
 import { namePart, soundOf, splitName, type PersonName } from './person-name.ts'
 import { matchPhone } from './phone.ts'
 import type { MatchAs } from './match-as.ts'
@@ -29,6 +29,7 @@ export type Features = {
   form?: string
   branch?: string
   birthDate?: string
+  mobiles?: string[]
   phones?: string[]
   emails?: string[]
   numbers?: string[]
@@ -55,11 +56,13 @@ export const featuresOf = (profile: MatchProfile): Features => {
     ...held('uscc').map((value) => `uscc:${value}`), ...held('resident-id').map((value) => `rid:${value}`), ...held('other').map((value) => `no:${compactText(value)}`),
   ])
   const born = first('birth-date')
+  const phones = [...values('phone'), ...held('mobile')].map(matchPhone)
   return withoutEmpty({
     kind: profile.kind,
     ...(profile.kind === 'individual' ? person(profile, values) : company(profile, values)),
     birthDate: profile.kind === 'individual' ? (born === undefined ? undefined : matchDate(born)) ?? numbers.find((number) => number.startsWith('rid:'))?.slice(10, 18) : undefined,
-    phones: distinct([...values('phone'), ...held('mobile')].map(matchPhone)),
+    mobiles: distinct(phones.map((phone) => (phone?.isMobile ? phone.number : undefined))),
+    phones: distinct(phones.map((phone) => (phone?.isMobile ? undefined : phone?.number))),
     emails: distinct([...values('email'), ...held('email')].map((email) => plainText(email).replaceAll(' ', ''))),
     numbers,
     ...place(values),
@@ -121,3 +124,20 @@ const place = (values: Values): Partial<Features> => {
   const own = { street: line('street'), streetNumber: line('street-number')?.replaceAll(' ', ''), building: line('building'), district: unit('district'), city: unit('city'), province: unit('province'), postcode: line('postcode')?.replaceAll(' ', '') }
   return { ...parsed, ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined && value !== '')) }
 }
+
+/** The values of a record that a comparison is about. */
+export const valueOf = (features: Features, comparison: ComparisonName): readonly string[] => {
+  switch (comparison) {
+    case 'phone': return (features.phones ?? []).map((phone) => phone.split(';')[0] ?? phone)
+    case 'mobile': return features.mobiles ?? []
+    case 'email': return features.emails ?? []
+    case 'number': return features.numbers ?? []
+    case 'region': return one(features.region?.city ?? features.region?.province)
+    case 'birth-date': return one(features.birthDate)
+    case 'legal-form': return one(features.form)
+    case 'street-number': return one(features.streetNumber)
+    case 'name-order': return []
+    default: return one(features[comparison])
+  }
+}
+const one = (value: string | undefined): readonly string[] => (value === undefined ? [] : [value])

@@ -1,9 +1,11 @@
 import type { ComparisonName } from './comparisons.ts'
 
-const hashed: ReadonlySet<ComparisonName | undefined> = new Set(['phone', 'email'])
+const hashed: ReadonlySet<ComparisonName | undefined> = new Set(['mobile', 'phone', 'email'])
 
-/** The term a value counts as. Shared numbers and addresses stand in weights only as short hashes: an event names nobody's phone. */
-export const termOf = (comparison: ComparisonName | undefined, value: string): string => (hashed.has(comparison) ? shortHash(value) : value)
+/**
+ * The term a value counts as. Shared numbers and addresses stand in weights only as short hashes: an event names nobody's
+ * phone. An extension is part of its switchboard. */
+export const termOf = (comparison: ComparisonName | undefined, value: string): string => (hashed.has(comparison) ? shortHash(value.split(';')[0] ?? value) : value)
 
 /** 53 bits (cyrb53): short, quick, and the same everywhere; it hides a value from a reader, not from who would try them all. */
 const shortHash = (text: string): string => {

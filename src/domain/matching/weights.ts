@@ -20,6 +20,8 @@ const KindWeights = z.strictObject({
   prior: Probability,
   /** Of all pairs of records, the share that are two customers who share something: a home, a building, a group. */
   rivals: z.record(z.string(), Probability),
+  /** How many of the records of one customer tell two addresses, because it moved. */
+  moved: Probability.default(0.03),
   comparisons: z.record(z.string(), ComparisonWeights),
 })
 export type KindWeights = z.infer<typeof KindWeights>
