@@ -22,7 +22,7 @@ describe('who is one customer', () => {
     ['a homophone, another way of writing phone and date', person('张伟', { phone: '13800138000', 'birth-date': '1980年3月5日' }), person('张玮', { phone: '+86 138 0013 8000', 'birth-date': '19800305' })],
     ['traditional characters', person('張志偉', { phone: '13800138000' }), person('张志伟', { phone: '13800138000' })],
     ['names exchanged', person('x', { 'given-name': 'laura', surname: 'berry', 'birth-date': '19900219' }), person('x', { 'given-name': 'berry', surname: 'laura', 'birth-date': '19900219' })],
-    ['who moved', person('司徒志玲', { phone: '13800138000', ...home }), person('司徒志玲', { phone: '13800138000', address: '北京市朝阳区建国路1号' })],
+    ['who moved', person('司徒志玲', { ...home, phone: '13800138000' }), person('司徒志玲', { phone: '13800138000', address: '北京市朝阳区建国路1号' })],
     ['a form left out, the city in brackets', company('深圳市华宇电子科技有限公司', { phone: '0755-88888888' }), company('华宇电子科技（深圳）', { phone: '075588888888' })],
   ])('%s', (_what, one, other) => expect(likely(one, other)).toBeGreaterThan(defaultWeights.thresholds.accept))
 
@@ -55,9 +55,9 @@ describe('who is one customer', () => {
 
 it('reasons say in words what agreed, the most telling first, and name no value', () => {
   const { reasons } = compare(person('张伟', { phone: '13800138000', 'birth-date': '1980-03-05' }), person('张玮', { phone: '13800138000', 'birth-date': '1980-03-06' }), defaultWeights)
-  expect(reasons.map((reason) => [inWords(reason, 'en'), inWords(reason, 'zh')])).toEqual([
-    ['same mobile', '手机号相同'], ['same surname', '姓氏相同'], ['birth date differs by a character or so', '出生日期相差一两个字符'], ['given name sounds the same', '名字读音相同'],
-  ])
+  const words = reasons.map((reason) => [inWords(reason, 'en'), inWords(reason, 'zh')])
+  expect(words[0]).toEqual(['same mobile', '手机号相同'])
+  expect(words).toEqual(expect.arrayContaining([['same surname', '姓氏相同'], ['birth date differs by a character or so', '出生日期相差一两个字符'], ['given name sounds the same', '名字读音相同'], ['a family agrees in this too', '家庭成员也会如此']]))
   expect(inWords({ comparison: 'gone', level: 'of-old' }, 'zh')).toBe('gone: of-old')
 })
 
