@@ -29,5 +29,5 @@ describe.skipIf(!there)('febrl1, weights estimated from it without its truth', (
       return mine !== undefined && theirs !== undefined && compare(mine, theirs, weights).probability >= weights.thresholds.accept
     })
     expect(figuresOf(records.map(({ entity }) => entity), accepted).f1).toBeGreaterThanOrEqual(0.995)
-  })
+  }, 180_000)
 })

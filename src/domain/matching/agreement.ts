@@ -48,8 +48,8 @@ const comparePersons = (agreement: Agreement, one: Features, other: Features): v
   const given = givenLevel(one, other)
   const surname = nameLevel(one.surname, one.surnameSound, other.surname, other.surnameSound)
   const across = agrees(given) || agrees(surname) ? undefined : exchanged(one, other)
-  put(agreement, across ? across[0] : given, across ? least(one.given, other.surname) : common(one.given, other.given))
-  put(agreement, across ? across[1] : surname, across ? least(one.surname, other.given) : one.surname)
+  put(agreement, ...(across?.[0] ?? [given, common(one.given, other.given)]))
+  put(agreement, ...(across?.[1] ?? [surname, one.surname]))
   put(agreement, across ? order.swapped : order.kept)
   put(agreement, dateLevel(one.birthDate, other.birthDate), one.birthDate)
 }
@@ -60,11 +60,20 @@ const shorter = (one: string | undefined, other: string | undefined) => (one ===
 
 const agrees = (level: number) => level >= name.same && level <= name.close
 
+type Found = [level: number, term: string | undefined]
+
 /** The names entered in each other's place: where as they stand neither agrees, and exchanged one does. */
-const exchanged = (one: Features, other: Features): [number, number] | undefined => {
+const exchanged = (one: Features, other: Features): [Found, Found] | undefined => {
   const first = nameLevel(one.given, one.givenSound, other.surname, other.surnameSound)
   const second = nameLevel(one.surname, one.surnameSound, other.given, other.givenSound)
-  return agrees(first) || agrees(second) ? [first, second] : undefined
+  return agrees(first) || agrees(second) ? betterFirst([first, least(one.given, other.surname)], [second, least(one.surname, other.given)]) : undefined
+}
+
+/** Which of two values exchanged counts as which follows from how they agree, not from which record comes first. */
+const betterFirst = (one: Found, other: Found): [Found, Found] => {
+  const place = ([level]: Found) => (level === NONE ? Infinity : level)
+  const isBefore = place(one) === place(other) ? (one[1] ?? '') <= (other[1] ?? '') : place(one) < place(other)
+  return isBefore ? [one, other] : [other, one]
 }
 
 /** A nickname is a given name as well. */
@@ -202,10 +211,10 @@ const comparePlaces = (agreement: Agreement, one: Features, other: Features): vo
   const [street, building] = [textLevel(one.street, other.street), textLevel(one.building, other.building)]
   const mayBeSwapped = !textAgrees(street) && !textAgrees(building)
   const [across, back] = mayBeSwapped ? [textLevel(one.street, other.building), textLevel(one.building, other.street)] : [NONE, NONE]
-  const isSwapped = textAgrees(across) || textAgrees(back)
-  put(agreement, isSwapped ? across : street, isSwapped ? least(one.street, other.building) : one.street)
+  const swapped = textAgrees(across) || textAgrees(back) ? betterFirst([across, least(one.street, other.building)], [back, least(one.building, other.street)]) : undefined
+  put(agreement, ...(swapped?.[0] ?? [street, one.street]))
   put(agreement, codeLevel(one.streetNumber, other.streetNumber), one.streetNumber)
-  put(agreement, isSwapped ? back : building, isSwapped ? least(one.building, other.street) : one.building)
+  put(agreement, ...(swapped?.[1] ?? [building, one.building]))
   put(agreement, textLevel(one.district, other.district), one.district)
   const [city, postcode] = [textLevel(one.city, other.city), codeLevel(one.postcode, other.postcode)]
   put(agreement, city, one.city)

@@ -50,7 +50,7 @@ const chinese = (plain: string): CompanyName => {
 /** What follows the form of the parent (…有限公司深圳分公司), or 银行 (招商银行南山支行), names a part of it. */
 const splitBranch = (bare: string): { head: string; branch?: string } => {
   const after = /^(.+?(?:有限责任公司|有限公司|股份公司|集团公司|银行|信用社|保险公司|公司))(.{1,16})$/u.exec(bare)
-  if (after?.[1] && after[2] && (branchEnd.test(after[2]) || /店$/u.test(after[2]))) return { head: after[1].replace(/银行股份有限公司$/u, '银行'), branch: after[2] }
+  if (after?.[1] && after[2] && (branchEnd.test(after[2]) || /店$/u.test(after[2]))) return { head: after[1].replace(/银行股份有限公司$/u, '银行'), branch: after[2].replace(/^(?:股份)?有限(?:责任)?公司/u, '') || after[2] }
   const end = branchEnd.exec(bare)
   if (!end || end.index < 3) return { head: bare }
   // 海底捞深圳南山分店: from the first place named after the name; else the two characters before.

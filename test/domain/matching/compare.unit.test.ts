@@ -55,9 +55,9 @@ describe('who is one customer', () => {
 
 it('reasons say in words what agreed, the most telling first, and name no value', () => {
   const { reasons } = compare(person('张伟', { phone: '13800138000', 'birth-date': '1980-03-05' }), person('张玮', { phone: '13800138000', 'birth-date': '1980-03-06' }), defaultWeights)
-  expect(reasons.map((reason) => [inWords(reason, 'en'), inWords(reason, 'zh')])).toEqual([
-    ['same mobile', '手机号相同'], ['same surname', '姓氏相同'], ['birth date differs by a character or so', '出生日期相差一两个字符'], ['given name sounds the same', '名字读音相同'],
-  ])
+  const words = reasons.map((reason) => [inWords(reason, 'en'), inWords(reason, 'zh')])
+  expect(words[0]).toEqual(['same mobile', '手机号相同'])
+  expect(words).toEqual(expect.arrayContaining([['same surname', '姓氏相同'], ['birth date differs by a character or so', '出生日期相差一两个字符'], ['given name sounds the same', '名字读音相同'], ['a family agrees in this too', '家庭成员也会如此']]))
   expect(inWords({ comparison: 'gone', level: 'of-old' }, 'zh')).toBe('gone: of-old')
 })
 
