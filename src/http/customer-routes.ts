@@ -17,7 +17,7 @@ import { ProblemError, sendProblem } from './errors.ts'
 import { exportFormat, sendExport, type ExportFormat } from './export.ts'
 import type { LookupLimit } from './lookup-limit.ts'
 import { After, afterOf, asOfAnswer, CustomerParams, instantOf, nextLink, Page, PointInTime } from './parameters.ts'
-import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, PeriodBody, problemResponses } from './schemas.ts'
+import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, MovedBody, PeriodBody, problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
 const readers = ['clerk', 'manager', 'system', 'auditor'] as const
@@ -88,23 +88,32 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
 
   typed.get('/customers/:customerId', {
     schema: {
-      tags: ['customers'], operationId: 'get-customer', summary: 'One customer 客户资料', params: CustomerParams, querystring: z.strictObject(After),
-      response: { 200: CustomerBody, ...problemResponses(400, 401, 403, 404, 503) },
+      tags: ['customers'], operationId: 'get-customer', summary: 'One customer 客户资料', params: CustomerParams,
+      description: 'A customer that was merged into another answers 308 with its Location, for ever.',
+      querystring: z.strictObject({ redirect: z.enum(['true', 'false']).default('true').describe('false: the record of a merged customer as it was left'), ...After }),
+      response: { 200: CustomerBody, 308: MovedBody, ...problemResponses(400, 401, 403, 404, 503) },
     },
   }, async (request, reply) => {
     const claims = claimsOf(request)
     requireRole(claims, readers)
     const viewer = viewerOf(claims, organisation())
-    const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, request.query.after) }, (db, schema) => customerById(db, schema, request.params.customerId, viewer, nameCharacters()))
+    const { customerId } = request.params
+    const { after, redirect } = request.query
+    const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, after) }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters(), { asRecorded: redirect === 'false' }))
     if (!result) return sendProblem(reply, notFound)
+    if (result.customerId !== customerId) {
+      const query = after === undefined ? '' : `?after=${encodeURIComponent(after)}`
+      return reply.status(308).header('location', `/customers/${result.customerId}${query}`).send({ customerId, mergedInto: result.customerId })
+    }
     return reply.header('etag', `"${result.revision}"`).send({ ...shown(result), asOf: asOfAnswer(runtime, asOf) })
   })
 
-  /** Only who sees a customer in full sees its history. */
-  const requireFull = async (customerId: string, viewer: Viewer, after: bigint | undefined): Promise<void> => {
+  /** Only who sees a customer in full sees its history: its own, and of all it has absorbed. Answers whose records those are. */
+  const requireFull = async (customerId: string, viewer: Viewer, after: bigint | undefined): Promise<string[]> => {
     const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters()))
     if (!result) throw new ProblemError(notFound)
     if (!result.full) throw new ProblemError(problem('read-not-permitted', 'This customer belongs to another department: its owner, and those it is shared with, see its history.', { extensions: { ownerId: result.ownerId } }))
+    return [result.customerId, ...result.absorbed]
   }
 
   typed.get('/customers/:customerId/ownership', {
@@ -122,26 +131,26 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    await requireFull(customerId, viewerOf(claims, organisation()), after)
+    const ids = await requireFull(customerId, viewerOf(claims, organisation()), after)
     const asOfInstant = request.query.asOf === undefined ? undefined : instantOf(runtime, request.query.asOf, 'asOf')
     const { result, asOf } = await readModels.query(ownershipHistory, { after }, (db, schema) =>
-      ownershipPeriods(db, schema, customerId, { asOf: asOfInstant, knownAt: knownAtOf(services, request.query.knownAt) }))
-    return reply.send({ customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })
+      ownershipPeriods(db, schema, ids, { asOf: asOfInstant, knownAt: knownAtOf(services, request.query.knownAt) }))
+    return reply.send({ customerId: ids[0] ?? customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })
   })
 
   typed.get('/customers/:customerId/lifecycle', {
     schema: {
       tags: ['customers'], operationId: 'get-lifecycle', summary: 'Every move between stages and tiers 生命周期', params: CustomerParams, querystring: z.strictObject(After),
-      response: { 200: z.object({ customerId: z.string(), transitions: z.array(z.object({ axis: z.enum(['stage', 'tier']), from: z.string().nullable(), to: z.string(), at: z.string(), kind: z.string(), basis: z.string().nullable(), actor: z.string(), policyVersion: z.number().int().nullable(), revision: z.number().int() })), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 404, 503) },
+      response: { 200: z.object({ customerId: z.string(), transitions: z.array(z.object({ customerId: z.string(), axis: z.enum(['stage', 'tier']), from: z.string().nullable(), to: z.string(), at: z.string(), kind: z.string(), basis: z.string().nullable(), actor: z.string(), policyVersion: z.number().int().nullable(), revision: z.number().int() })), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 404, 503) },
     },
   }, async (request, reply) => {
     const claims = claimsOf(request)
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    await requireFull(customerId, viewerOf(claims, organisation()), after)
-    const { result, asOf } = await readModels.query(lifecycle, { after }, (db, schema) => customerTransitions(db, schema, customerId))
-    return reply.send({ customerId, transitions: result, asOf: asOfAnswer(runtime, asOf) })
+    const ids = await requireFull(customerId, viewerOf(claims, organisation()), after)
+    const { result, asOf } = await readModels.query(lifecycle, { after }, (db, schema) => customerTransitions(db, schema, ids))
+    return reply.send({ customerId: ids[0] ?? customerId, transitions: result, asOf: asOfAnswer(runtime, asOf) })
   })
 }
 

@@ -59,7 +59,7 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
     const candidates = await Promise.all([...byCustomer].map(async ([customerId, found]) => {
       const { result: customer } = await readModels.query(customerLookup, { after: asOf.position }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters))
       const identifiers = identities.flatMap((identity, index) => (found.some((one) => one.identity === identity) ? [index] : []))
-      return { customerId, match: 'identifier' as const, identifiers, ownerId: customer?.ownerId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
+      return { customerId: customer?.customerId ?? customerId, match: 'identifier' as const, identifiers, ownerId: customer?.ownerId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
     }))
     await giveBack(new Set(candidates.flatMap((candidate) => (candidate.full ? candidate.identifiers : []))).size)
     return reply.send({ candidates, asOf: asOfAnswer(runtime, asOf) })

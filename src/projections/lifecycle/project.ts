@@ -7,7 +7,7 @@ import { tables, type LifecycleTables } from './tables.ts'
 // What the tables hold was written by this projection; times come back as dates.
 const Time = z.date().transform((date) => date.toISOString())
 const CustomerRow = z.object({
-  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(),
+  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(), absorbed: z.boolean(),
 })
 const StayRow = z.object({
   customer_id: z.string(), axis: z.enum(['stage', 'tier']), revision: z.number(), name: z.string(), entered_at: Time, came_from: z.string().nullable(), came_by: z.string(),
@@ -39,7 +39,7 @@ const save = async (db: Connection, standings: readonly Standing[], stays: reado
   await inChunks(standings.map((standing) => standing.customer), (chunk) =>
     db.insertInto('customer').values(chunk).onConflict((conflict) => conflict.column('customer_id').doUpdateSet((eb) => ({
       category: eb.ref('excluded.category'), stage: eb.ref('excluded.stage'), stage_since: eb.ref('excluded.stage_since'), tier: eb.ref('excluded.tier'), tier_since: eb.ref('excluded.tier_since'),
-      responsible_id: eb.ref('excluded.responsible_id'), responsible_since: eb.ref('excluded.responsible_since'),
+      responsible_id: eb.ref('excluded.responsible_id'), responsible_since: eb.ref('excluded.responsible_since'), absorbed: eb.ref('excluded.absorbed'),
     }))).execute())
   await inChunks(stays, (chunk) =>
     db.insertInto('stay').values(chunk).onConflict((conflict) => conflict.columns(['customer_id', 'axis', 'revision']).doUpdateSet((eb) => ({
@@ -78,4 +78,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await inChunks(tiers, (chunk) => db.insertInto('tier_transition').values(chunk).execute())
 }
 
-export const lifecycle: Projection = { model: 'lifecycle', version: 1, kinds: ['customer'], tables, project }
+export const lifecycle: Projection = { model: 'lifecycle', version: 2, kinds: ['customer'], tables, project }

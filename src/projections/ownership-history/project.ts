@@ -77,4 +77,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   }
 }
 
-export const ownershipHistory: Projection = { model: 'ownership-history', version: 1, kinds: ['customer'], tables, project }
+export const ownershipHistory: Projection = { model: 'ownership-history', version: 2, kinds: ['customer'], tables, project }
