@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['node_modules/', '.kehu/', 'coverage/'] },
+  { ignores: ['node_modules/', '.kehu/', 'coverage/', 'bench/peers/'] },
   ...tseslint.configs.strict,
   {
     languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['eslint.config.js', '.dependency-cruiser.js', 'test/layers.js'] }, tsconfigRootDir: import.meta.dirname } },

@@ -1,41 +1,22 @@
 import { spawn } from 'node:child_process'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventStoreDBClient, jsonEvent, streamNameFilter, type AllStreamResolvedEvent } from '@eventstore/db-client'
 import pg from 'pg'
-import { v7 as uuidv7 } from 'uuid'
 import { Kysely, PostgresDialect } from 'kysely'
 import { migrate } from '../migrations/index.ts'
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts'
-import { sha256 } from '../src/event-store/canonical.ts'
-import { chain, emptyHead } from '../src/event-store/chain.ts'
 import { makeEventStoreDbEventStore } from '../src/event-store/eventstoredb/store.ts'
 import type { Append } from '../src/event-store/port.ts'
-import { median, type Figure } from './report.ts'
+import { makeAppends, withReceipt } from './appends.ts'
+import { median, type BenchmarkOptions, type Figure } from './report.ts'
 
 const ROUNDS = 5
 const READ_ROUNDS = 3
 /** Appends of one round, by callers. */
 const APPENDS: Record<number, number> = { 1: 600, 32: 2500, 128: 5000 }
-
-/** An event of some 450 bytes to a stream of its own, sealed and chained: what the adapter is handed. */
-const makeAppend = (): Append => {
-  const stream = `bench-${randomUUID()}`
-  const commandId = uuidv7()
-  const now = new Date().toISOString()
-  const event = chain(stream, 0, {
-    id: uuidv7(), type: 'OwnershipClaimed', data: { ownerId: 'zhao', from: 'pool', note: randomBytes(30).toString('base64') },
-    metadata: { schemaVersion: 1, commandId, commandHash: sha256(commandId), actor: 'bench', $correlationId: commandId, $causationId: commandId, recordedAt: now, prevHash: emptyHead(stream).hash },
-  })
-  return { stream, expectedRevision: 'no_stream', events: [event] }
-}
-
-const withReceipt = (append: Append): Append => {
-  const { commandId = '', commandHash = '', recordedAt = '' } = append.events[0]?.metadata ?? {}
-  return { ...append, receipt: { commandId, commandHash, command: 'claim-ownership', streams: [append.stream], status: 200, answer: { commandId, streamId: append.stream, revision: 0 }, recordedAt } }
-}
 
 /** Callers that each send one after the other; answers a second. */
 const rate = async (callers: number, appends: readonly Append[], send: (append: Append) => Promise<unknown>): Promise<number> => {
@@ -74,7 +55,7 @@ const startHost = async (file: string): Promise<{ url: string; stop: () => void 
 }
 
 /** Appends and catch-up through the adapter, beside the bare client doing the same in the same run. */
-export const benchmarkEventStoreDb = async ({ url: given, say }: { url?: string; say: (message: string) => void }): Promise<Figure[]> => {
+export const benchmarkEventStoreDb = async ({ url: given, say }: BenchmarkOptions): Promise<Figure[]> => {
   const folder = await mkdtemp(join(tmpdir(), 'kehu-bench-'))
   const host = given === undefined ? await startHost(join(folder, 'log')) : undefined
   const url = given ?? host?.url ?? ''
@@ -96,7 +77,7 @@ export const benchmarkEventStoreDb = async ({ url: given, say }: { url?: string;
   }
   try {
     say(`against ${given === undefined ? 'the test host, in a process of its own' : 'the server given'}; single appends to new streams, medians of ${ROUNDS} rounds each, in turns with the bare client, both warmed up`)
-    const make = (callers: number) => Array.from({ length: APPENDS[callers] ?? 1000 }, makeAppend)
+    const make = (callers: number) => makeAppends(APPENDS[callers] ?? 1000)
     await rate(32, make(32), store.append)
     await rate(32, make(32), bareAppend)
     for (const callers of [1, 32, 128]) {

@@ -1,6 +1,9 @@
 /** One figure: its value, and its ratio to what was measured beside it in the same run. */
 export type Figure = { name: string; value: number; unit: string; ratios: Record<string, number> }
 
+/** What a benchmark is handed. `say` tells people what is going on; figures go to standard output. */
+export type BenchmarkOptions = { say: (message: string) => void; url?: string }
+
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((one, other) => one - other)
   const middle = sorted.length >> 1

@@ -1,9 +1,13 @@
 import { Command } from 'commander'
+import { benchmarkAppend } from './append.ts'
+import { benchmarkCommands } from './commands.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
-import { print, type Figure } from './report.ts'
+import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
-const benchmarks: Record<string, (options: { url?: string; say: (message: string) => void }) => Promise<Figure[]>> = {
+const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]>> = {
+  append: benchmarkAppend,
+  commands: benchmarkCommands,
   eventstoredb: benchmarkEventStoreDb,
 }
 

@@ -4,6 +4,8 @@ import * as log from './0001-log.ts'
 import * as processes from './0002-processes.ts'
 import * as pendingAppends from './0003-pending-appends.ts'
 import * as appendTogether from './0004-append-together.ts'
+import * as projectionPause from './0005-projection-pause.ts'
+import * as appendBatch from './0006-append-batch.ts'
 
 // A new migration is one line here. What has been released never changes.
 const provider: MigrationProvider = {
@@ -12,6 +14,8 @@ const provider: MigrationProvider = {
     '0002-processes': processes,
     '0003-pending-appends': pendingAppends,
     '0004-append-together': appendTogether,
+    '0005-projection-pause': projectionPause,
+    '0006-append-batch': appendBatch,
   }),
 }
 

@@ -6,6 +6,7 @@ import { pino, type Logger } from 'pino'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { migrate } from '../migrations/index.ts'
 import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
+import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
 import type { FindDue } from './commands/processes/deadlines.ts'
@@ -28,7 +29,10 @@ import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
+import { watchPauses } from './projections/pauses.ts'
 import { runProjection } from './projections/runner.ts'
+import { shareLog } from './projections/shared-log.ts'
+import { answeredElsewhere } from './projections/versions.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
 
 /** Everything below HTTP, wired: what the service and the command line both stand on. */
@@ -71,6 +75,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     elapsed: () => performance.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reservationWaitMs: config.reservationWaitMs,
+    folds: makeFolds(),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -177,11 +182,14 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const { db, runtime, processLog, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
-    const readModels = makeReadModels({ db, connectionString, waitMs: config.readWaitMs })
+    const readModels = makeReadModels({ db, connectionString, head: runtime.store.head, waitMs: config.readWaitMs })
     started.push(readModels.close)
+    const pauses = await watchPauses(db, connectionString)
+    started.push(pauses.close)
     const background = new AbortController()
+    const shared = shareLog(runtime.store, runtime.codec, [...new Set(projections.flatMap((projection) => projection.kinds))])
     const runners = projections.map((projection) => runProjection({
-      db, connectionString, store: runtime.store, codec: runtime.codec, placeId, earlierPlaces, analystRole,
+      db, connectionString, store: shared, codec: runtime.codec, placeId, earlierPlaces, analystRole, pauses,
       report: ({ model, level, message }) => logger[level]({ model }, message),
     }, projection, background.signal))
     const following = runtime.organisation.follow(background.signal)
@@ -201,6 +209,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
       runtime, readModels, db, metrics, logger, version,
       verifyToken: await makeVerifyToken(secrets.tokenKeys, { issuer: config.tokenIssuer, now: runtime.now }),
       projections: statuses,
+      answeredElsewhere: () => answeredElsewhere(db, projections),
       draining: () => draining,
     })
     const url = await app.listen({ port: config.port, host: config.host })
@@ -273,6 +282,13 @@ const watchLag = (metrics: Registry, ask: () => Promise<{ head: bigint; statuses
     collect: async () => {
       const { head, statuses } = await ask().catch(() => ({ head: 0n, statuses: [] }))
       for (const one of statuses) lag.set({ model: one.model }, Number(head > one.position ? head - one.position : 0n))
+    },
+  })
+  const paused = new Gauge({
+    name: 'kehu_projection_paused', help: '1 when an operator has paused a read model', labelNames: ['model'], registers: [metrics],
+    collect: async () => {
+      const { statuses } = await ask().catch(() => ({ statuses: [] }))
+      for (const one of statuses) paused.set({ model: one.model }, one.state === 'paused' ? 1 : 0)
     },
   })
   const stopped = new Gauge({

@@ -9,7 +9,7 @@ import { importFile, type ImportCommand } from './import/import.ts'
 import { keysRotate } from './keys.ts'
 import { addLogCommands } from './log/command.ts'
 import { processesTable } from './processes.ts'
-import { projectionsTable, rebuildModel } from './projections.ts'
+import { pauseProjection, projectionsTable, pruneProjections, rebuildModel, resumeProjection } from './projections.ts'
 import { replayOwnership } from './replay.ts'
 import { serveForeground } from './serve.ts'
 import { token } from './token.ts'
@@ -46,7 +46,11 @@ program.command('token').description('print a token and nothing else')
   .option('--name <system>', 'the name of the system; for the role system')
   .action((options: { role: (typeof roles)[number]; employee?: string; name?: string }) => token(config(), options))
 
-program.command('projections').description('read models: versions, positions, lag, state').option('--json', 'one object a line').action((options: { json?: boolean }) => projectionsTable(config(), options))
+const projections = program.command('projections').description('read models: versions, positions, lag, state').option('--json', 'one object a line').action((options: { json?: boolean }) => projectionsTable(config(), options))
+projections.command('pause <model>').description('let a read model stand still, in every process, until it is resumed').action((model: string) => pauseProjection(config(), model))
+projections.command('resume <model>').description('let a paused read model go on').action((model: string) => resumeProjection(config(), model))
+projections.command('rebuild <model>').description('the same as kehu rebuild').action((model: string) => rebuildModel(config(), model))
+projections.command('prune').description('drop versions of read models that no process runs').action(() => pruneProjections(config()))
 
 program.command('processes').description('what reacts to events and to time: where it stands, what is parked and why').option('--json', 'one object a line').action((options: { json?: boolean }) => processesTable(config(), options))
 

@@ -87,7 +87,8 @@ const runLine = async (line: string | undefined, number: number, options: BatchO
   // A command on the organisation is decided on the whole of it, which knows only what is in the log.
   const together = command.right !== 'configure'
   try {
-    const { status, body: answer } = await inLane(command.streamOf(body), together, (runtime) => command.run(runtime, body, { caller, key, ifMatch }))
+    const prepared = command.prepare(body)
+    const { status, body: answer } = await inLane(prepared.stream, together, (runtime) => prepared.run(runtime, { caller, key, ifMatch }))
     return { line: number, key, status, answer }
   } catch (error) {
     return refuse(options.onError(error), key)

@@ -1,17 +1,19 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
-import type { Accepted, Caller, Context } from '../domain/decider.ts'
+import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
-import { AppendTooLarge, type JsonObject, type Receipt, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
+import { AppendTooLarge, type JsonObject, type Receipt, type RecordedEvent, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
+import { drawId } from '../event-store/random.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
 import type { CommandDefinition } from './definition.ts'
 import { customerAsOne, customerAsRecorded, holderAsOne } from './group.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
-import { expectedRevision, load, type Loaded } from './load.ts'
+import { recall } from './folds.ts'
+import { expectedRevision, foldOn, load, type Loaded } from './load.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
 import { reservations, type Attempt, type Holder } from './reservation.ts'
@@ -37,8 +39,10 @@ const MOST_ATTEMPTS = 5
 
 /**
  * The one path every command takes.
- * 1. known key? the first answer again  2. load  3. may this caller?  4. decide  5. reserve, seal and chain
+ * 1. load  2. may this caller?  3. decide  4. known key? the first answer again  5. reserve, seal and chain
  * 6. append with the receipt  7. answer
+ * A stream that is in memory is not read: an append at the revision known protects itself, and finds the receipt of
+ * a known key as well. Whatever else comes of it is decided again on the log.
  */
 export const handle = async <Body extends object, State, Event extends { type: string; data: object }>(
   runtime: Runtime,
@@ -49,7 +53,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
   sent: unknown = given,
 ): Promise<Answer> => {
   const { caller, key, dryRun = false } = envelope
-  const commandId = key === undefined || dryRun ? uuidv7() : commandIdOf(caller.actor, command.name, key)
+  const commandId = key === undefined || dryRun ? drawId() : commandIdOf(caller.actor, command.name, key)
   const commandHash = runtime.keyedHash.command({ command: command.name, body: sent, onBehalfOf: caller.onBehalfOf })
   const newId = (what: string) => derivedId(commandId, what)
   const target = command.target(given, newId)
@@ -115,41 +119,47 @@ export const handle = async <Body extends object, State, Event extends { type: s
       ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
   }
 
-  for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
-    if (round > 0) await runtime.sleep(Math.random() * 10 * 2 ** round)
-    // 1. known key? the first answer again
-    if (!dryRun && (key !== undefined || round > 0)) {
-      const receipt = await runtime.store.receipts.find(commandId)
-      if (receipt) return again(receipt)
-    }
-    // 2. load
-    const addressed = await load(runtime, command.decider, streamAt(target))
+  /** 2. may this caller?  3. decide. A refusal or a no-op is decided again on the newest organisation. */
+  const consider = async (addressed: Loaded<State>) => {
     const placed = await command.place?.(runtime, given, addressed)
     const { loaded, decideOn } = placed ?? { loaded: addressed, decideOn: addressed.state }
     body = placed?.body ?? given
     id = placed?.id ?? target
     stream = streamAt(id)
     named = { [command.idName]: placed?.answerId ?? target, ...(placed?.redirectedFrom === undefined ? {} : { redirectedFrom: placed.redirectedFrom }) }
-    const customer = command.asCustomer?.state(loaded.state)
-    const revisionRead = placed?.revision ?? revisionOf(loaded)
-    if (envelope.ifMatch !== undefined && envelope.ifMatch !== revisionRead) {
-      return answer(problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: revisionRead } }))
-    }
-    // 3. may this caller?  4. decide. A refusal or a no-op is decided again on the newest organisation.
+    const revision = placed?.revision ?? revisionOf(loaded)
     const clock = runtime.now().toISOString()
     const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
+    const changed = envelope.ifMatch !== undefined && envelope.ifMatch !== revision
+      ? problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision } }) : undefined
     const relatedId = command.customerOf?.(body)
     const related = relatedId === undefined ? null : await customerAsOne(runtime, relatedId)
     const others = await Promise.all((command.customersOf?.(body, decideOn) ?? []).map((customerId) => customerAsRecorded(runtime, customerId)))
     let decision = decide(decideOn, now, related, others)
     if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decide(decideOn, now, related, others)
+    const gained = isRejection(decision) ? [] : identitiesGained(command.asCustomer?.events(decision.events) ?? [])
+    return { loaded, now, changed, decision, gained, isAppend: changed === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
+  }
+
+  for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
+    if (round > 0) await runtime.sleep(Math.random() * 10 * 2 ** round)
+    // 1. load
+    const recalled = round === 0 && !dryRun && runtime.folds?.isBehind(streamAt(target)) === false ? recall(runtime.folds, command.decider, streamAt(target)) : undefined
+    let considered = await consider(recalled?.loaded ?? (await load(runtime, command.decider, streamAt(target))))
+    // 4. known key? the first answer again
+    if (!dryRun && (round > 0 || (key !== undefined && !considered.isAppend))) {
+      const receipt = await runtime.store.receipts.find(commandId)
+      if (receipt) return again(receipt)
+    }
+    if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, streamAt(target)))
+    const { loaded, now, changed, decision, gained } = considered
+    if (changed) return answer(changed)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
     // 5. reserve, seal and chain
     const { events } = decision
-    const asCustomer = command.asCustomer?.events(events) ?? []
-    const gained = identitiesGained(asCustomer)
+    const customer = command.asCustomer?.state(loaded.state)
     const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
     const reliedOn: string[] = []
     if (dryRun) {
@@ -199,7 +209,8 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (round === MOST_ATTEMPTS - 1 && attempt) await giveUp(attempt, reliedOn)
       continue
     }
-    if (attempt) await releaseHeld(attempt, identitiesReleased(asCustomer))
+    remember(runtime, command.decider, loaded, sealed.map((event, index) => ({ ...event, data: plain[index]?.data ?? event.data, stream, revision: loaded.head.revision + 1 + index, position: result.position })))
+    if (attempt) await releaseHeld(attempt, identitiesReleased(command.asCustomer?.events(events) ?? []))
     if (command.right === 'configure') await runtime.organisation.refresh()
     // 7. answer
     return { status: receipt.status, body: answerOf(runtime, { ...receipt, position: result.position }), commandId }
@@ -218,6 +229,13 @@ export const refuseRole = async (runtime: Runtime, command: string, detail: stri
     })
   }
   return { status: refused.status, body: refused, commandId }
+}
+
+/** What has just been appended is known, personal values open as they were decided: the next command need not read it. */
+const remember = <State, Event extends { type: string }>({ folds }: Runtime, decider: Decider<State, Event>, loaded: Loaded<State>, appended: readonly RecordedEvent[]): void => {
+  if (!folds) return
+  const before = { loaded, bytes: folds.get(loaded.stream)?.bytes ?? 0 }
+  folds.set(loaded.stream, { decider, ...appended.reduce((known, event) => foldOn(decider, known, event), before) })
 }
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')

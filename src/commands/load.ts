@@ -3,15 +3,10 @@ import type { Decider } from '../domain/decider.ts'
 import { emptyHead, headAfter, type Head } from '../event-store/chain.ts'
 import type { Codec } from '../event-store/codec.ts'
 import type { EventStore, ExpectedRevision, Position, RecordedEvent } from '../event-store/port.ts'
+import { recall, sizeOfJson, type Fold, type Folds } from './folds.ts'
 
 /** A stream as a decision sees it: the state, and the head the next event attaches to. */
 export type Loaded<State> = { stream: string; state: State; head: Head; position: Position }
-
-/** What was loaded last of a stream, by the decider that folded it: to go on from, where nothing but more events can have come. */
-export type Fold = { decider: object; loaded: Loaded<unknown> }
-export type Folds = { get: (stream: string) => Fold | undefined; set: (stream: string, fold: Fold) => void }
-
-const isBy = <State, Event>(fold: Fold | undefined, decider: Decider<State, Event>): fold is { decider: object; loaded: Loaded<State> } => fold?.decider === decider
 
 /** The stream holds an event this program does not know: it must not decide on half of what happened. */
 export class OlderThanLog extends Error {
@@ -20,27 +15,54 @@ export class OlderThanLog extends Error {
 
 const PAGE = 500
 
+type Known<State> = { loaded: Loaded<State>; bytes: number }
+
+/** After one more event, its personal values opened. @throws OlderThanLog */
+export const foldOn = <State, Event extends { type: string }>(decider: Decider<State, Event>, { loaded, bytes }: Known<State>, stored: RecordedEvent): Known<State> => {
+  const event = recordedEvent(decider.parse, stored)
+  if (!event) throw new OlderThanLog(`${loaded.stream} holds an event of type ${stored.type}, which this version does not know`)
+  return { loaded: { stream: loaded.stream, state: decider.evolve(loaded.state, event), head: headAfter(stored), position: stored.position }, bytes: bytes + sizeOfJson(stored.data) }
+}
+
+/**
+ * A stream as the log has it now. Goes on from what is known of it, if that is what the log has: a log that was
+ * restored to an older state has another event at that place, or none, and is read from the start.
+ * @throws OlderThanLog
+ */
 export const load = async <State, Event extends { type: string }>(from: { store: EventStore; codec: Codec; folds?: Folds }, decider: Decider<State, Event>, stream: string): Promise<Loaded<State>> => {
-  const before = from.folds?.get(stream)
-  let loaded: Loaded<State> = isBy(before, decider) ? before.loaded : { stream, state: decider.initialState, head: emptyHead(stream), position: 0n }
-  const fold = async (page: RecordedEvent[]) => {
-    for (const stored of await from.codec.decode(page)) {
-      const event = recordedEvent(decider.parse, stored)
-      if (!event) throw new OlderThanLog(`${stream} holds an event of type ${stored.type}, which this version does not know`)
-      loaded = { stream, state: decider.evolve(loaded.state, event), head: headAfter(stored), position: stored.position }
-    }
-  }
-  let page: RecordedEvent[] = []
-  for await (const event of from.store.readStream(stream, { fromRevision: loaded.head.revision + 1 })) {
-    page.push(event)
-    if (page.length === PAGE) {
-      await fold(page)
-      page = []
-    }
-  }
-  await fold(page)
-  from.folds?.set(stream, { decider, loaded })
+  const before = recall(from.folds, decider, stream)
+  const known = before && before.loaded.head.revision >= 0 ? await readOn(from, decider, before) : undefined
+  const { loaded, bytes } = known ?? (await readFrom(from, decider, { loaded: { stream, state: decider.initialState, head: emptyHead(stream), position: 0n }, bytes: 0 }, from.store.readStream(stream)))
+  if (before && !known) from.folds?.drop(stream)
+  from.folds?.set(stream, { decider, loaded, bytes } satisfies Fold)
   return loaded
+}
+
+/** From the last event that is known, which is read once more; undefined when it is not there. */
+const readOn = async <State, Event extends { type: string }>(from: { store: EventStore; codec: Codec }, decider: Decider<State, Event>, known: Known<State>): Promise<Known<State> | undefined> => {
+  const { stream, head } = known.loaded
+  const events = from.store.readStream(stream, { fromRevision: head.revision })[Symbol.asyncIterator]()
+  const first = await events.next()
+  if (first.done || first.value.metadata.hash !== head.hash) {
+    await events.return?.()
+    return undefined
+  }
+  return readFrom(from, decider, known, { [Symbol.asyncIterator]: () => events })
+}
+
+const readFrom = async <State, Event extends { type: string }>({ codec }: { codec: Codec }, decider: Decider<State, Event>, from: Known<State>, events: AsyncIterable<RecordedEvent>): Promise<Known<State>> => {
+  let known = from
+  let page: RecordedEvent[] = []
+  const fold = async () => {
+    for (const stored of await codec.decode(page)) known = foldOn(decider, known, stored)
+    page = []
+  }
+  for await (const event of events) {
+    page.push(event)
+    if (page.length === PAGE) await fold()
+  }
+  await fold()
+  return known
 }
 
 export const expectedRevision = (head: Head): ExpectedRevision => (head.revision < 0 ? 'no_stream' : head.revision)

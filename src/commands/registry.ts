@@ -38,9 +38,11 @@ export type Command = {
   creates: boolean
   right: Right
   run: (runtime: Runtime, body: unknown, envelope: Envelope) => Promise<Answer>
-  /** The stream a checked body goes to, where it names one: commands to one stream keep their order in a batch. */
-  streamOf: (body: unknown) => string | undefined
+  /** A body checked once, to be run when its turn comes: commands to one stream keep their order in a batch. */
+  prepare: (body: unknown) => Prepared
 }
+/** `stream` is the one the body goes to, where it is valid and names one. */
+export type Prepared = { stream: string | undefined; run: (runtime: Runtime, envelope: Envelope) => Promise<Answer> }
 
 const register = <Body extends object, State, Event extends { type: string; data: object }>(
   definition: CommandDefinition<Body, State, Event>,
@@ -54,33 +56,46 @@ const register = <Body extends object, State, Event extends { type: string; data
   idName: definition.idName,
   creates: definition.creates,
   right: definition.right,
-  run: async (runtime, body, envelope) => {
-    const started = runtime.elapsed()
-    const decided = await runChecked(runtime, definition, body, envelope)
-    const answered = conclude && decided.status < 300 && envelope.dryRun !== true ? await conclude(runtime, decided) : decided
-    runtime.observe?.(definition.name, String(answered.status), (runtime.elapsed() - started) / 1000)
-    return answered
-  },
-  streamOf: (body) => {
-    const text = checkText(body)
-    const parsed = text.ok ? definition.schema.safeParse(text.value) : undefined
-    if (!parsed?.success) return undefined
-    const id = definition.target(parsed.data, () => '')
-    return id === '' ? undefined : `${definition.decider.kind}-${id}`
+  run: async (runtime, body, envelope) => observed(runtime, definition.name, async () => concluded(runtime, envelope, await runChecked(runtime, definition, () => checked(definition, body), envelope), conclude)),
+  prepare: (body) => {
+    const given = checked(definition, body)
+    const id = given.ok ? definition.target(given.body, () => '') : ''
+    return {
+      stream: id === '' ? undefined : `${definition.decider.kind}-${id}`,
+      run: async (runtime, envelope) => observed(runtime, definition.name, async () => concluded(runtime, envelope, await runChecked(runtime, definition, () => given, envelope), conclude)),
+    }
   },
 })
 
-const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, body: unknown, envelope: Envelope): Promise<Answer> => {
+const observed = async (runtime: Runtime, name: string, run: () => Promise<Answer>): Promise<Answer> => {
+  const started = runtime.elapsed()
+  const answered = await run()
+  runtime.observe?.(name, String(answered.status), (runtime.elapsed() - started) / 1000)
+  return answered
+}
+
+/** `sent`: the body as it came, text in its normal form. */
+type Checked<Body> = { ok: true; body: Body; sent: unknown } | { ok: false; problems: { path: string; message: string }[] }
+
+const checked = <Body>({ schema }: { schema: z.ZodType<Body> }, body: unknown): Checked<Body> => {
+  const text = checkText(body)
+  if (!text.ok) return text
+  const parsed = schema.safeParse(text.value)
+  return parsed.success ? { ok: true, body: parsed.data, sent: text.value } : { ok: false, problems: parsed.error.issues.flatMap(toFieldProblems) }
+}
+
+const runChecked = async <Body extends object, State, Event extends { type: string; data: object }>(runtime: Runtime, definition: CommandDefinition<Body, State, Event>, check: () => Checked<Body>, envelope: Envelope): Promise<Answer> => {
   const { role, onBehalfOf } = envelope.caller
   const roles = rolesWith[definition.right]
   if (!roles.includes(role)) return refuseRole(runtime, definition.name, `The role ${role} may not send ${definition.name}; ${roles.join(', ')} may.`, envelope)
   if (onBehalfOf !== null && role !== 'system') return refuseRole(runtime, definition.name, 'On-Behalf-Of is for systems alone: a person acts in their own name.', envelope)
-  const text = checkText(body)
-  if (!text.ok) return invalidBody(text.problems)
-  const parsed = definition.schema.safeParse(text.value)
-  if (!parsed.success) return invalidBody(parsed.error.issues.flatMap(toFieldProblems))
-  return handle(runtime, definition, parsed.data, envelope, text.value)
+  const given = check()
+  return given.ok ? handle(runtime, definition, given.body, envelope, given.sent) : invalidBody(given.problems)
 }
+
+/** What follows from an accepted command before it is answered. */
+const concluded = async (runtime: Runtime, envelope: Envelope, decided: Answer, conclude: ((runtime: Runtime, answer: Answer) => Promise<Answer>) | undefined): Promise<Answer> =>
+  conclude && decided.status < 300 && envelope.dryRun !== true ? conclude(runtime, decided) : decided
 
 const invalidBody = (errors: { path: string; message: string }[]): Answer => {
   const body = problem('invalid-body', `${errors.length} field(s) do not fit the command.`, { errors })
@@ -236,4 +251,6 @@ export const registry: readonly Command[] = [
   ofOrganisation(policy.policy, 'policy', (body: z.infer<typeof policy.RevisePolicy>) => body.policy, 'revise-policy', { en: 'Revise a policy', zh: '修订策略' }, policy.RevisePolicy, policy.revise),
 ]
 
-export const commandNamed = (name: string): Command | undefined => registry.find((command) => command.name === name)
+const byName = new Map(registry.map((command) => [command.name, command]))
+
+export const commandNamed = (name: string): Command | undefined => byName.get(name)

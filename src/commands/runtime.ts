@@ -1,7 +1,7 @@
 import type { Codec } from '../event-store/codec.ts'
 import type { EventStore } from '../event-store/port.ts'
+import type { Folds } from './folds.ts'
 import type { KeyedHash } from './keyed-hash.ts'
-import type { Folds } from './load.ts'
 import type { LiveOrganisation } from './organisation.ts'
 
 /** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
@@ -17,7 +17,7 @@ export type Runtime = {
   sleep: (ms: number) => Promise<void>
   /** How long a writer waits for another's reservation before it fences it, in ms. */
   reservationWaitMs: number
-  /** Streams that are known up to where they were last loaded: for commands that run together. */
+  /** Streams as they were last known: what is decided on them is appended at that revision, or decided again. */
   folds?: Folds
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void

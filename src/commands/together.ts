@@ -1,7 +1,7 @@
 import { identity } from '../domain/identity/identity.ts'
-import { revisionBefore } from '../event-store/joined.ts'
+import { revisionBefore, sizeOf } from '../event-store/joined.ts'
 import { EventStoreUnavailable, kindOf, type AppendResult, type AppendWithReceipt, type EventStore, type RecordedEvent } from '../event-store/port.ts'
-import type { Fold } from './load.ts'
+import type { Fold } from './folds.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A run is appended when it has so many events, or before it would have so many bytes of them. */
@@ -46,6 +46,8 @@ export const makeRun = (runtime: Runtime, stream: string) => {
   const makeView = (first: boolean, hold: (append: AppendWithReceipt) => Promise<AppendResult>, hasEnded: () => boolean) => {
     let byItself = false
     const through = () => byItself || hasEnded()
+    const isOurs = (name: string) => !through() && name === stream
+    const known = () => fold ?? runtime.folds?.get(stream)
     /** Before what only a command by itself may do. */
     const alone = (): void => {
       if (through()) return
@@ -92,10 +94,16 @@ export const makeRun = (runtime: Runtime, stream: string) => {
         return runtime.sleep(ms)
       },
       folds: {
-        get: (name) => (through() || name !== stream ? undefined : fold),
+        get: (name) => (isOurs(name) ? known() : runtime.folds?.get(name)),
         set: (name, loaded) => {
-          if (!through() && name === stream) fold = loaded
+          if (isOurs(name)) fold = loaded
+          else runtime.folds?.set(name, loaded)
         },
+        drop: (name) => {
+          if (isOurs(name)) fold = undefined
+          else runtime.folds?.drop(name)
+        },
+        isBehind: (name) => isOurs(name) && (known()?.loaded.head.revision ?? -1) < (recorded.at(-1)?.revision ?? -1),
       },
       ...(observe && {
         // Of one that is dropped nothing is told: it will be run again.
@@ -107,9 +115,9 @@ export const makeRun = (runtime: Runtime, stream: string) => {
     return view
   }
 
-  const sizeOf = ({ events }: AppendWithReceipt): number => events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0)
+  const bytesOf = ({ events }: AppendWithReceipt): number => events.reduce((sum, event) => sum + sizeOf(event), 0)
   /** Not the same command once more: it is to be answered from the receipt that the run will leave. */
-  const fits = (append: AppendWithReceipt): boolean => buffered.length === 0 || (bytes + sizeOf(append) <= MOST_BYTES && !commands.has(append.receipt.commandId))
+  const fits = (append: AppendWithReceipt): boolean => buffered.length === 0 || (bytes + bytesOf(append) <= MOST_BYTES && !commands.has(append.receipt.commandId))
 
   /**
    * Runs a command as the next of the run. Answers when another may follow: with the command's answer to be; with
@@ -129,7 +137,7 @@ export const makeRun = (runtime: Runtime, stream: string) => {
       buffered.push({ append, settle: (result) => end(() => resolve(result)), fail: (error) => end(() => reject(error)), done: settled })
       append.events.forEach((event, index) => recorded.push({ ...event, stream, revision: before + 1 + index, position: 0n }))
       commands.add(append.receipt.commandId)
-      bytes += sizeOf(append)
+      bytes += bytesOf(append)
       if (recorded.length >= MOST_EVENTS || bytes >= MOST_BYTES) open = false
       waits(true)
     })

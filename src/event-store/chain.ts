@@ -15,14 +15,27 @@ export const headAfter = (event: RecordedEvent): Head => ({
 
 type Unhashed = { id: string; type: string; data: JsonObject; metadata: Omit<Metadata, 'hash'> }
 
-/** SHA-256 over the canonical form of stream, revision and the whole event without its hash (docs/storage-format.md). */
-export const eventHash = (stream: string, revision: number, event: Unhashed): string =>
-  sha256(canonical({ stream, revision, id: event.id, type: event.type, data: event.data, metadata: event.metadata }))
+/** The canonical form of stream, revision and the whole event without its hash, from that of its data. */
+const preimage = (stream: string, revision: number, { id, type, metadata }: Unhashed, data: string): string =>
+  `{"data":${data},"id":${canonical(id)},"metadata":${canonical(metadata)},"revision":${revision},"stream":${canonical(stream)},"type":${canonical(type)}}`
 
-export const chain = (stream: string, revision: number, event: Unhashed): SealedEvent => ({
-  ...event,
-  metadata: { ...event.metadata, hash: eventHash(stream, revision, event) },
-})
+/** SHA-256 over the canonical form of stream, revision and the whole event without its hash (docs/storage-format.md). */
+export const eventHash = (stream: string, revision: number, event: Unhashed): string => sha256(preimage(stream, revision, event, canonical(event.data)))
+
+export const chain = (stream: string, revision: number, event: Unhashed): SealedEvent => {
+  const data = canonical(event.data)
+  const sealed = { ...event, metadata: { ...event.metadata, hash: sha256(preimage(stream, revision, event, data)) } }
+  texts.set(sealed, { data, metadata: canonical(sealed.metadata) })
+  return sealed
+}
+
+/** The texts a store keeps of an event: its bytes. */
+export type EventTexts = { data: string; metadata: string }
+
+const texts = new WeakMap<SealedEvent, EventTexts>()
+
+/** An event that was chained here has its texts from there; of any other they are made. */
+export const textsOf = (event: SealedEvent): EventTexts => texts.get(event) ?? { data: canonical(event.data), metadata: canonical(event.metadata) }
 
 /** What is wrong with an event standing at its place after `previous`, in words; undefined when it is whole. */
 export const chainFault = (event: RecordedEvent, previous: Head): string | undefined => {

@@ -1,4 +1,5 @@
 import { chainFault, emptyHead, headAfter, type Head } from './chain.ts'
+import { sizeOf } from './joined.ts'
 import { EventStoreUnavailable, MAX_APPEND_BYTES, type Append, type EventStore, type Position, type RecordedEvent, type SealedEvent } from './port.ts'
 import { backoff, pause } from './waiting.ts'
 
@@ -187,7 +188,7 @@ async function* appendsOf(events: AsyncIterable<RecordedEvent>): AsyncIterable<R
   let run: Run | undefined
   let together: SealedEvent[] = []
   for await (const { stream, revision, position, ...sealed } of events) {
-    const bytes = Buffer.byteLength(JSON.stringify(sealed))
+    const bytes = sizeOf(sealed)
     if (run && run.append.stream === stream && run.bytes + bytes <= MAX_APPEND_BYTES) {
       together.push(sealed)
       run = { ...run, position, bytes: run.bytes + bytes }

@@ -1,4 +1,5 @@
-import { AppendTooLarge, MAX_APPEND_BYTES, type Append } from './port.ts'
+import { textsOf } from './chain.ts'
+import { AppendTooLarge, MAX_APPEND_BYTES, type Append, type SealedEvent } from './port.ts'
 import { checkStreamName } from './stored-event.ts'
 
 /**
@@ -20,9 +21,15 @@ export const joined = (appends: readonly Append[]): Append => {
     next = (expectedRevision === 'no_stream' ? -1 : expectedRevision) + events.length
   }
   const events = appends.flatMap((append) => append.events)
-  const bytes = events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0)
+  const bytes = events.reduce((sum, event) => sum + sizeOf(event), 0)
   if (bytes > MAX_APPEND_BYTES) throw new AppendTooLarge(`the events of one command may have ${MAX_APPEND_BYTES} bytes, these have ${bytes}`)
   return { stream: first.stream, expectedRevision: first.expectedRevision, events }
+}
+
+/** Bytes an event takes, about: its texts, and what stands beside them. */
+export const sizeOf = (event: SealedEvent): number => {
+  const { data, metadata } = textsOf(event)
+  return Buffer.byteLength(data) + Buffer.byteLength(metadata) + event.type.length + 80
 }
 
 /** The revision after which an append goes, as a number: -1 opens a stream. */

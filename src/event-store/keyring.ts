@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Pool } from 'pg'
+import { makeGroup } from './group.ts'
 import { decrypt, encrypt, MissingKey, type SubjectKey } from './sealing.ts'
 
 /** One key per data subject, wrapped by a master key, in Postgres whichever store holds the log. */
@@ -40,6 +41,13 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
   }
   const wrap = (subject: string, key: Buffer) => encrypt(current, key.toString('base64'), aad(subject))
 
+  /** Rows of several callers' subjects in one answer. */
+  const lookUp = makeGroup(async (asked: readonly (readonly string[])[]) => {
+    const { rows } = await pool.query<Row>({ name: 'find-keys', text: 'select subject, nonce, wrapped, wrapped_by from kehu.keyring where subject = any($1::text[])', values: [asked.flat()] })
+    const found = new Map(rows.map((row) => [row.subject, row]))
+    return asked.map((subjects) => subjects.flatMap((subject) => found.get(subject) ?? []))
+  })
+
   const find = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
     const keys = new Map<string, SubjectKey>()
     const unknown: string[] = []
@@ -48,28 +56,34 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
       if (cached) keys.set(subject, cached)
       else unknown.push(subject)
     }
-    if (unknown.length > 0) {
-      const { rows } = await pool.query<Row>('select subject, nonce, wrapped, wrapped_by from kehu.keyring where subject = any($1)', [unknown])
-      for (const row of rows) {
-        const key = unwrap(row)
-        keys.set(row.subject, key)
-        if (key !== 'destroyed') cache.set(row.subject, key)
-      }
+    const rows = unknown.length > 0 ? await lookUp.ask(unknown) : []
+    for (const row of rows) {
+      const key = unwrap(row)
+      keys.set(row.subject, key)
+      if (key !== 'destroyed') cache.set(row.subject, key)
     }
     return keys
   }
 
-  const ensure = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
-    const keys = await find(subjects)
-    const missing = [...new Set(subjects)].filter((subject) => !keys.has(subject)).sort()
-    if (missing.length === 0) return keys
-    const wrapped = missing.map((subject) => wrap(subject, randomBytes(32)))
-    await pool.query(
-      `insert into kehu.keyring (subject, nonce, wrapped, wrapped_by)
+  /** Keys of several callers' subjects, made in one commit. Sorted, so that two processes cannot wait for each other. */
+  const makeKeys = makeGroup(async (asked: readonly (readonly string[])[]) => {
+    const subjects = [...new Set(asked.flat())].sort()
+    const wrapped = subjects.map((subject) => wrap(subject, randomBytes(32)))
+    await pool.query({
+      name: 'make-keys',
+      text: `insert into kehu.keyring (subject, nonce, wrapped, wrapped_by)
        select subject, nonce, wrapped, $4 from unnest($1::text[], $2::text[], $3::text[]) as new (subject, nonce, wrapped)
        on conflict (subject) do nothing`,
-      [missing, wrapped.map((w) => w.nonce), wrapped.map((w) => w.ciphertext), fingerprint(current)],
-    )
+      values: [subjects, wrapped.map((w) => w.nonce), wrapped.map((w) => w.ciphertext), fingerprint(current)],
+    })
+    return asked.map(() => true)
+  })
+
+  const ensure = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
+    const keys = await find(subjects)
+    const missing = [...new Set(subjects)].filter((subject) => !keys.has(subject))
+    if (missing.length === 0) return keys
+    await makeKeys.ask(missing)
     // Read back rather than trust: another process may have been first.
     for (const [subject, key] of await find(missing)) keys.set(subject, key)
     return keys

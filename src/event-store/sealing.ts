@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 import { canonical } from './canonical.ts'
 import type { Json, JsonObject } from './port.ts'
+import { randomBytesOf } from './random.ts'
 
 /**
  * Personal values inside event data. In memory a decider writes `{ personal: subject, value }`; in the log it is
@@ -17,7 +18,6 @@ export class SubjectErased extends Error {
   override name = 'SubjectErased'
 }
 
-const isObject = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
 const isPersonal = (value: JsonObject): value is { personal: string; value: Json } =>
   typeof value['personal'] === 'string' && 'value' in value && Object.keys(value).length === 2
 const isSealed = (value: JsonObject): value is { sealed: 1; key: string; nonce: string; ciphertext: string } =>
@@ -25,14 +25,24 @@ const isSealed = (value: JsonObject): value is { sealed: 1; key: string; nonce: 
 
 type Visit = (value: JsonObject, path: string) => Json | undefined
 
-/** Rebuilds a JSON value, replacing each object for which `visit` answers. Paths are JSON pointers (RFC 6901). */
+/** A JSON value with each object replaced for which `visit` answers; what holds none of them is not copied. Paths are JSON pointers (RFC 6901). */
 const rewrite = (value: Json, visit: Visit, path: string): Json => {
-  if (Array.isArray(value)) return value.map((item, index) => rewrite(item, visit, `${path}/${index}`))
-  if (!isObject(value)) return value
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    const items = value.map((item, index) => (typeof item === 'object' ? rewrite(item, visit, `${path}/${index}`) : item))
+    return items.some((item, index) => item !== value[index]) ? items : value
+  }
   return visit(value, path) ?? rewriteEntries(value, visit, path)
 }
-const rewriteEntries = (value: JsonObject, visit: Visit, path: string): JsonObject =>
-  Object.fromEntries(Object.entries(value).map(([key, item]) => [key, rewrite(item, visit, `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)]))
+const rewriteEntries = (value: JsonObject, visit: Visit, path: string): JsonObject => {
+  let rewritten = value
+  for (const [key, item] of Object.entries(value)) {
+    if (typeof item !== 'object' || item === null) continue
+    const after = rewrite(item, visit, `${path}/${/[~/]/.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`)
+    if (after !== item) rewritten = { ...rewritten, [key]: after }
+  }
+  return rewritten
+}
 const rewriteObject = (data: JsonObject, visit: Visit): JsonObject => rewriteEntries(data, visit, '')
 
 /** The subjects whose keys are needed to seal (`personal`) or to open (`sealed`) this data. */
@@ -55,16 +65,19 @@ const keyOf = (keys: SubjectKeys, subject: string): SubjectKey => {
   return key
 }
 
-/** AES-256-GCM (NIST SP 800-38D), random 96-bit nonce, 128-bit tag appended to the ciphertext. */
-export const encrypt = (key: Buffer, plain: string, aad: Buffer, nonce: Buffer = randomBytes(12)): { nonce: string; ciphertext: string } => {
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(aad)
+/**
+ * AES-256-GCM (NIST SP 800-38D), random 96-bit nonce, 128-bit tag appended to the ciphertext. Node takes a secret key
+ * five times as fast as the same bytes in a Buffer.
+ */
+export const encrypt = (key: Buffer, plain: string, aad: Buffer, nonce: Buffer = randomBytesOf(12)): { nonce: string; ciphertext: string } => {
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce).setAAD(aad)
   const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()])
   return { nonce: nonce.toString('base64'), ciphertext: sealed.toString('base64') }
 }
 export const decrypt = (key: Buffer, sealed: { nonce: string; ciphertext: string }, aad: Buffer): string => {
   const bytes = Buffer.from(sealed.ciphertext, 'base64')
   // The length is named, or a text cut down to four bytes would pass for a tag.
-  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(sealed.nonce, 'base64'), { authTagLength: 16 }).setAAD(aad)
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), Buffer.from(sealed.nonce, 'base64'), { authTagLength: 16 }).setAAD(aad)
   decipher.setAuthTag(bytes.subarray(-16))
   return Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]).toString('utf8')
 }

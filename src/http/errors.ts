@@ -48,7 +48,7 @@ const toProblem = (error: FastifyError | Error, request: FastifyRequest): { give
   if (error instanceof ProblemError) return { given: error.problem, headers: error.headers }
   if (error instanceof EventStoreUnavailable) return plain(problem('log-unavailable', 'The log did not answer in time.'))
   if (error instanceof OlderThanLog) return plain(problem('older-than-log', 'The stream holds events of a newer version.'))
-  if (error instanceof ModelBuilding) return { given: problem('model-building', `${error.model} has read up to position ${error.position}.`, { extensions: { model: error.model } }), headers: { 'retry-after': '2' } }
+  if (error instanceof ModelBuilding) return { given: problem('model-building', `${error.model} has read up to position ${error.position} of ${error.end}.`, { extensions: { model: error.model, position: String(error.position), end: String(error.end) } }), headers: { 'retry-after': '2' } }
   if (error instanceof NotCaughtUp) return plain(problem('not-caught-up', `${error.message}.`))
   if (isUnreachable(error)) return plain(problem('log-unavailable', 'The database is out of reach.'))
   if (error instanceof ZodError) return plain(problem('invalid-parameters', 'Parameters are not valid.', { errors: error.issues.flatMap(toFieldProblems) }))

@@ -9,7 +9,7 @@ import { claimsOf, requireRole } from './authenticate.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
-const Health = z.object({ status: z.enum(['ok', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
+const Health = z.object({ status: z.enum(['ok', 'starting', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
 
 /** A probe wants an answer soon: a log that takes longer is out of reach. */
 const PROBE_MS = 2000
@@ -22,11 +22,13 @@ export const healthRoutes = (services: Services) => async (app: FastifyInstance)
   typed.get('/health/live', { schema: { tags, operationId: 'health-live', security: [], summary: 'Is the process alive? Touches no database', response: { 200: z.object({ status: z.literal('ok') }) } } }, async (_request, reply) => reply.send({ status: 'ok' }))
 
   typed.get('/health/ready', {
-    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining or with the log out of reach; names what lags or has stopped', response: { 200: Health, 503: Health } },
+    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining, with the log out of reach, or while it builds what another process still answers from an earlier version; names what lags, has stopped or is paused', response: { 200: Health, 503: Health } },
   }, async (_request, reply) => {
     // Details of a stop name streams: those are for GET /projections, behind a token.
     const models = services.projections().map(({ model, state, position, detail }) => ({ model, state, position: String(position), detail: state === 'stopped' && detail !== null ? detail.replace(/ \(.*$/s, '') : null }))
-    const status = services.draining() ? ('draining' as const) : await within(PROBE_MS, () => new EventStoreUnavailable('no answer'), services.runtime.store.head()).then(() => 'ok' as const, () => 'log-unavailable' as const)
+    const reached = () => within(PROBE_MS, () => new EventStoreUnavailable('no answer'), services.runtime.store.head()).then(starting, () => 'log-unavailable' as const)
+    const starting = async () => ((await services.answeredElsewhere().catch(() => [])).length > 0 ? ('starting' as const) : ('ok' as const))
+    const status = services.draining() ? ('draining' as const) : await reached()
     return reply.status(status === 'ok' ? 200 : 503).headers(status === 'ok' ? {} : { 'retry-after': '1' }).send({ status, version: services.version, models })
   })
 }

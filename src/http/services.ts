@@ -13,6 +13,8 @@ export type Services = {
   db: Kysely<unknown>
   verifyToken: VerifyToken
   projections: () => RunnerStatus[]
+  /** Models that are being built here and that another process answers for meanwhile. */
+  answeredElsewhere: () => Promise<string[]>
   metrics: Registry
   logger: FastifyBaseLogger
   /** True from the moment the service is asked to stop. */

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
-import { domainEvent } from '../domain/events.ts'
 import type { Codec } from '../event-store/codec.ts'
-import { kindOf, type Batch, type EventStore, type RecordedEvent } from '../event-store/port.ts'
+import { kindOf, type Batch, type EventStore } from '../event-store/port.ts'
 import { insertCheckpoint, moveCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { openedEvent, openEvents } from './opened.ts'
 import { createTables } from './table.ts'
 import { schemaOf, type Build, type ProjectedEvent, type Projection } from './projection.ts'
 
@@ -54,25 +54,26 @@ export const isPassing = (error: unknown): boolean => {
 /** A projection and everything applying needs. */
 export type Application = { db: Kysely<unknown>; codec: Codec; projection: Projection; build: Build }
 
-const decodeFor = async ({ codec, projection }: Application, events: readonly RecordedEvent[]): Promise<RecordedEvent[]> =>
-  codec.decode(events.filter((event) => projection.kinds.includes(kindOf(event.stream))))
+// Rows are looked up by key, but of a table that has just been filled the planner has no statistics yet, and would read all of it.
+const BY_INDEX = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
+// A commit a crash undoes takes its checkpoint with it: what it held is read again.
+const CATCHING_UP = 'set local synchronous_commit = off'
 
 /**
  * Applies a batch: rows and checkpoint in one transaction. `onCommit` runs in it as well, e.g. to swap views.
  * @throws AnotherRunner, PoisonEvent (only for a batch of one event; a larger batch throws what went wrong)
  */
 export const apply = async (application: Application, from: Checkpoint, batch: Batch, options: { ready: boolean; onCommit?: (trx: Transaction<unknown>) => Promise<void> }): Promise<Progress> => {
-  const { db, projection, build } = application
+  const { db, codec, projection, build } = application
   const unknownTypes = new Set<string>()
   let { ordinal, recordedMax } = from
-  const decoded = new Map((await decodeFor(application, batch.events)).map((event) => [event.position, event]))
+  await openEvents(codec, batch.events, projection.kinds)
   const projected: ProjectedEvent[] = []
   for (const stored of batch.events) {
     ordinal += 1n
     recordedMax = recordedMax !== null && recordedMax > stored.metadata.recordedAt ? recordedMax : stored.metadata.recordedAt
-    const opened = decoded.get(stored.position)
-    if (!opened) continue
-    const event = domainEvent(opened)
+    if (!projection.kinds.includes(kindOf(stored.stream))) continue
+    const event = openedEvent(stored)
     if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax })
     else unknownTypes.add(stored.type)
   }
@@ -80,7 +81,8 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
   // The place of that event, not where reading has got to: at the next start it must be found there.
   const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
   await db.transaction().execute(async (trx) => {
-    // First, so that a runner that lost its place waits here and then writes nothing.
+    await sql.raw(batch.caughtUp ? BY_INDEX : `${BY_INDEX}; ${CATCHING_UP}`).execute(trx)
+    // Before anything is written, so that a runner that lost its place waits here and then writes nothing.
     if (!(await moveCheckpoint(trx, projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
     if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
     await options.onCommit?.(trx)

@@ -29,3 +29,7 @@ export type Build = 'live' | 'rebuild'
 /** Each version lives in a schema of its own; a rebuild is made beside it and swapped in. */
 export const schemaOf = ({ model, version }: { model: string; version: number }, build: Build = 'live'): string =>
   `${model.replaceAll('-', '_')}_v${version}${build === 'rebuild' ? '_rebuild' : ''}`
+
+/** The lock whose holder runs a version of a model. */
+export const RUNNER = 'kehu projection'
+export const runnerName = ({ model, version }: { model: string; version: number }): string => `${RUNNER} ${model} ${version}`

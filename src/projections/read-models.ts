@@ -1,21 +1,24 @@
 import { sql, type Kysely } from 'kysely'
-import pg from 'pg'
+import type { Position } from '../event-store/port.ts'
 import { readCheckpoint } from './checkpoint.ts'
+import { listen } from './listen.ts'
 import { schemaOf, type Projection } from './projection.ts'
 import { lockTables } from './table.ts'
 
 /** As of which position and time of the log an answer is. */
 export type AsOf = { position: bigint; time: string | null }
 
-/** The model is being built: how far it is. */
+/** The model is being built: how far it is, of how far the log goes. */
 export class ModelBuilding extends Error {
   override name = 'ModelBuilding'
   readonly model: string
   readonly position: bigint
-  constructor(model: string, position: bigint) {
-    super(`${model} is being built and has read up to position ${position}`)
+  readonly end: bigint
+  constructor(model: string, position: bigint, end: bigint) {
+    super(`${model} is being built and has read up to position ${position} of ${end}`)
     this.model = model
     this.position = position
+    this.end = end
   }
 }
 /** The model has not reached the asked position in time. */
@@ -31,10 +34,11 @@ export type ReadModels = {
 
 const POLL_MS = 100
 
-export const makeReadModels = (options: { db: Kysely<unknown>; connectionString: string; waitMs: number }): ReadModels => {
-  const { db } = options
+export const makeReadModels = (options: { db: Kysely<unknown>; connectionString: string; head: () => Promise<Position>; waitMs: number }): ReadModels => {
+  const { db, head } = options
+  const seenReady = new Set<string>()
   const waiting = new Set<{ model: string; version: number; position: bigint; wake: () => void }>()
-  const listener = listen(options.connectionString, (payload) => {
+  const listener = listen(options.connectionString, 'kehu_projection', (payload) => {
     const [model, version, build, position] = payload.split(' ')
     if (build !== 'live' || position === undefined) return
     for (const one of waiting) if (one.model === model && one.version === Number(version) && one.position <= BigInt(position)) one.wake()
@@ -52,17 +56,25 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
   }
 
   /** Asks of one snapshot; or tells why not yet. */
-  const look = async <T>(projection: Projection, after: bigint, ask: (db: Kysely<unknown>, schema: string) => Promise<T>) =>
-    db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(async (trx) => {
-      await lockTables(trx, schemaOf(projection), projection.tables, 'access share').catch((error: unknown) => {
-        throw isNotThere(error) ? new ModelBuilding(projection.model, 0n) : error
+  const look = async <T>(projection: Projection, after: bigint, ask: (db: Kysely<unknown>, schema: string) => Promise<T>) => {
+    const building = async (position: bigint) => new ModelBuilding(projection.model, position, await head())
+    // While its last indexes are made its tables are locked: until it is known to be ready nobody waits for them.
+    if (!seenReady.has(schemaOf(projection))) {
+      const checkpoint = await readCheckpoint(db, projection)
+      if (!checkpoint?.ready) throw await building(checkpoint?.position ?? 0n)
+      seenReady.add(schemaOf(projection))
+    }
+    return db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(async (trx) => {
+      await lockTables(trx, schemaOf(projection), projection.tables, 'access share').catch(async (error: unknown) => {
+        throw isNotThere(error) ? await building(0n) : error
       })
       const checkpoint = await readCheckpoint(trx, projection)
-      if (!checkpoint?.ready) throw new ModelBuilding(projection.model, checkpoint?.position ?? 0n)
+      if (!checkpoint?.ready) throw await building(checkpoint?.position ?? 0n)
       const { position, recordedMax: time } = checkpoint
       if (position < after) throw new NotCaughtUp(`${projection.model} stands at position ${position}`)
       return { result: await ask(trx, schemaOf(projection)), asOf: { position, time } }
     })
+  }
 
   return {
     query: async (projection, { after = 0n }, ask) => {
@@ -95,40 +107,6 @@ const orAfter = async (told: Promise<void>, ms: number): Promise<void> => {
   })
   await Promise.race([told, late])
   clearTimeout(timer)
-}
-
-/** Hears of progress made by any process. Losing it only makes waiting slower. */
-const listen = (connectionString: string, hear: (payload: string) => void) => {
-  let closed = false
-  let client: pg.Client | undefined
-  let timer: NodeJS.Timeout | undefined
-  const connect = async (): Promise<void> => {
-    if (closed) return
-    const fresh = new pg.Client({ connectionString, application_name: 'kehu progress', keepAlive: true, connectionTimeoutMillis: 5000 })
-    const again = () => {
-      if (client === fresh) client = undefined
-      if (!closed) timer = setTimeout(() => void connect(), 500)
-    }
-    fresh.on('error', () => void fresh.end().catch(() => undefined))
-    fresh.on('notification', (message) => hear(message.payload ?? ''))
-    try {
-      await fresh.connect()
-      await fresh.query('listen kehu_projection')
-      client = fresh
-      fresh.on('end', again)
-    } catch {
-      await fresh.end().catch(() => undefined)
-      again()
-    }
-  }
-  void connect()
-  return {
-    close: async () => {
-      closed = true
-      clearTimeout(timer)
-      await client?.end().catch(() => undefined)
-    },
-  }
 }
 
 /** Every version of every model that Postgres holds. */

@@ -4,7 +4,7 @@ import type { Batch, EventStore } from '../event-store/port.ts'
 import { AnotherRunner, apply, applyOneByOne, checkLog, isPassing, prepare, WrongLog, type Application } from './apply.ts'
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { schemaOf, type Build, type Projection } from './projection.ts'
-import { lockTables } from './table.ts'
+import { completeTables, lockTables } from './table.ts'
 import { swapViews } from './views.ts'
 
 export type RebuildDependencies = { db: Kysely<unknown>; store: EventStore; codec: Codec; placeId: string; analystRole: string | null }
@@ -85,7 +85,8 @@ const holdStill = async (trx: Transaction<unknown>, projection: Projection): Pro
  */
 export const rebuild = async (dependencies: RebuildDependencies, projection: Projection, onProgress?: OnProgress): Promise<{ position: bigint }> =>
   alone(dependencies, projection, async () => {
-    let checkpoint = await begin(dependencies, projection)
+    let checkpoint = await readOn(dependencies, projection, await begin(dependencies, projection), await dependencies.store.head(), onProgress)
+    await dependencies.db.transaction().execute((trx) => completeTables(trx, schemaOf(projection, 'rebuild'), projection.tables))
     for (;;) {
       checkpoint = await readOn(dependencies, projection, checkpoint, await dependencies.store.head(), onProgress)
       try {

@@ -5,11 +5,13 @@ import type { EventStore } from '../event-store/port.ts'
 import { pause } from '../event-store/waiting.ts'
 import { apply, applyOneByOne, AnotherRunner, checkLog, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
 import { readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
-import { schemaOf, type Projection } from './projection.ts'
+import { runnerName, schemaOf, type Projection } from './projection.ts'
+import { neverPaused, type Pauses } from './pauses.ts'
 import { discard } from './rebuild.ts'
+import { completeTables } from './table.ts'
 import { swapViews } from './views.ts'
 
-export type RunnerState = 'starting' | 'standby' | 'catching-up' | 'live' | 'stopped'
+export type RunnerState = 'starting' | 'standby' | 'catching-up' | 'live' | 'stopped' | 'paused'
 export type RunnerStatus = { model: string; version: number; state: RunnerState; position: bigint; detail: string | null }
 
 export type RunnerDependencies = {
@@ -21,6 +23,7 @@ export type RunnerDependencies = {
   /** Where the log has been before: what was built from it there is built anew. */
   earlierPlaces?: readonly string[]
   analystRole: string | null
+  pauses?: Pauses
   report: (event: { model: string; level: 'info' | 'warn' | 'error'; message: string }) => void
   onProgress?: (model: string, checkpoint: Checkpoint) => void
 }
@@ -34,7 +37,7 @@ const CATCH_UP_BATCH = 1000
  * An event that cannot be projected stops this projection alone: it is reported and tried again, ever more slowly.
  */
 export const runProjection = (dependencies: RunnerDependencies, projection: Projection, signal: AbortSignal): { status: () => RunnerStatus; done: Promise<void> } => {
-  const { db, store, codec, placeId, earlierPlaces = [], report } = dependencies
+  const { db, store, codec, placeId, earlierPlaces = [], pauses = neverPaused, report } = dependencies
   const { model, version } = projection
   const application: Application = { db, codec, projection, build: 'live' }
   let status: RunnerStatus = { model, version, state: 'starting', position: 0n, detail: null }
@@ -54,7 +57,27 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
     }
   }
 
-  const project = async (lost: AbortSignal): Promise<void> => {
+  /** Resolves when the model is paused, or is no more; or with the signal. */
+  const whenPaused = (paused: boolean, until: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const look = () => {
+        if (!until.aborted && pauses.isPaused(model) !== paused) return
+        forget()
+        until.removeEventListener('abort', look)
+        resolve()
+      }
+      const forget = pauses.onChange(look)
+      until.addEventListener('abort', look)
+      look()
+    })
+
+  const showViews = (trx: Transaction<unknown>) => swapViews(trx, projection, schemaOf(projection), dependencies.analystRole)
+  const makeReady = async (trx: Transaction<unknown>): Promise<void> => {
+    await completeTables(trx, schemaOf(projection), projection.tables)
+    await showViews(trx)
+  }
+
+  const project = async (until: AbortSignal): Promise<void> => {
     let checkpoint = await prepare(db, projection, 'live', placeId)
     if (earlierPlaces.includes(checkpoint.placeId)) {
       report({ model, level: 'info', message: 'the log has been copied to another place since this was built: it is built anew' })
@@ -62,12 +85,11 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
       checkpoint = await prepare(db, projection, 'live', placeId)
     }
     await checkLog(store, checkpoint, placeId, model)
-    if (checkpoint.ready) await db.transaction().execute((trx) => makeReady(trx, projection, dependencies.analystRole))
+    if (checkpoint.ready) await db.transaction().execute((trx) => showViews(trx))
     became('catching-up', null, checkpoint.position)
-    const until = AbortSignal.any([signal, lost])
     for await (const batch of store.subscribe({ after: checkpoint.position, batchSize: CATCH_UP_BATCH, signal: until })) {
       const ready = checkpoint.ready || batch.caughtUp
-      const onCommit = ready && !checkpoint.ready ? (trx: Transaction<unknown>) => makeReady(trx, projection, dependencies.analystRole) : undefined
+      const onCommit = ready && !checkpoint.ready ? makeReady : undefined
       if (batch.events.length === 0 && !onCommit) {
         if (batch.caughtUp) became('live')
         continue
@@ -91,15 +113,24 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
 
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
-      const leader = await lead(dependencies.connectionString, `kehu projection ${model} ${version}`)
+      const leader = await lead(dependencies.connectionString, runnerName(projection))
       if (!leader) {
         const there = await readCheckpoint(db, projection).catch(() => undefined)
-        became('standby', null, there?.position ?? status.position)
+        became(pauses.isPaused(model) ? 'paused' : 'standby', null, there?.position ?? status.position)
         await pause(STANDBY_MS, signal)
         continue
       }
+      const ended = new AbortController()
+      const until = AbortSignal.any([signal, leader.lost, ended.signal])
       try {
-        await project(leader.lost)
+        if (pauses.isPaused(model)) {
+          became('paused', null, (await readCheckpoint(db, projection))?.position ?? 0n)
+          // The lead is kept: a version that is paused is in use.
+          await whenPaused(false, until)
+        } else {
+          void whenPaused(true, until).then(() => ended.abort())
+          await project(until)
+        }
       } catch (error) {
         failures += 1
         const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
@@ -114,6 +145,7 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
           await pause(Math.min(5000, 50 * 2 ** Math.min(failures, 7)), signal)
         }
       } finally {
+        ended.abort()
         await leader.resign()
       }
     }
@@ -122,4 +154,3 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
   return { status: () => status, done: run() }
 }
 
-const makeReady = (trx: Transaction<unknown>, projection: Projection, analystRole: string | null) => swapViews(trx, projection, schemaOf(projection), analystRole)

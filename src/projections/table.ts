@@ -5,23 +5,37 @@ export type Table = {
   name: string
   comment: string
   columns: readonly Column[]
-  /** Keys and constraints, as SQL. */
+  /** Keys and constraints, as SQL. All but the primary key are made, like the indexes, when a build has caught up. */
   constraints: readonly string[]
-  /** What stands behind `create index on <table>`, as SQL. */
+  /** What stands behind `create index on <table>`, as SQL: what queries look up by. A build is quicker without. */
   indexes?: readonly string[]
+  /** The same, for what the projection itself looks up by: there from the start. */
+  ownIndexes?: readonly string[]
   /** The name of the analysts' view: every column but the personal ones. Absent: analysts don't see this table. */
   view?: string
 }
 /** `personal` columns are never in an analysts' view. */
 export type Column = { name: string; type: string; comment: string; personal?: true }
 
+const isPrimaryKey = (constraint: string): boolean => constraint.startsWith('primary key')
+
+/** The tables with what their projection needs of keys and indexes; the rest is for `completeTables`. */
 export const createTables = async (db: Kysely<unknown>, schema: string, tables: readonly Table[]): Promise<void> => {
   for (const table of tables) {
     const name = sql.id(schema, table.name)
-    const parts = [...table.columns.map((column) => sql`${sql.id(column.name)} ${sql.raw(column.type)}`), ...table.constraints.map((constraint) => sql.raw(constraint))]
+    const parts = [...table.columns.map((column) => sql`${sql.id(column.name)} ${sql.raw(column.type)}`), ...table.constraints.filter(isPrimaryKey).map((constraint) => sql.raw(constraint))]
     await sql`create table ${name} (${sql.join(parts)})`.execute(db)
     await sql`comment on table ${name} is ${sql.lit(table.comment)}`.execute(db)
     for (const column of table.columns) await sql`comment on column ${sql.id(schema, table.name, column.name)} is ${sql.lit(column.comment)}`.execute(db)
+    for (const index of table.ownIndexes ?? []) await sql`create index on ${name} ${sql.raw(index)}`.execute(db)
+  }
+}
+
+/** What queries need besides, over rows that are there: several times as quick as keeping it up row by row. */
+export const completeTables = async (db: Kysely<unknown>, schema: string, tables: readonly Table[]): Promise<void> => {
+  for (const table of tables) {
+    const name = sql.id(schema, table.name)
+    for (const constraint of table.constraints) if (!isPrimaryKey(constraint)) await sql`alter table ${name} add ${sql.raw(constraint)}`.execute(db)
     for (const index of table.indexes ?? []) await sql`create index on ${name} ${sql.raw(index)}`.execute(db)
   }
 }

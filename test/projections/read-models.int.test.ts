@@ -12,7 +12,7 @@ describe('a query of a read model', () => {
   const opened: ReadModels[] = []
   const releases: (() => void)[] = []
   const open = (waitMs: number): ReadModels => {
-    const readModels = makeReadModels({ db: world.db, connectionString: world.database.url, waitMs })
+    const readModels = makeReadModels({ db: world.db, connectionString: world.database.url, head: world.store.head, waitMs })
     opened.push(readModels)
     return readModels
   }

@@ -49,7 +49,7 @@ describe('a rebuild', { timeout: 60_000 }, () => {
   let readModels: ReadModels
   beforeEach(async () => {
     world = await makeWorld()
-    readModels = makeReadModels({ db: world.db, connectionString: world.database.url, waitMs: 5000 })
+    readModels = makeReadModels({ db: world.db, connectionString: world.database.url, head: world.store.head, waitMs: 5000 })
   })
   afterEach(async () => {
     await readModels.close()

@@ -326,7 +326,7 @@ describe('the runner', { timeout: 60_000 }, () => {
       go = resolve
     })
     const version2: Projection = {
-      ...lifecycle, version: 2,
+      ...lifecycle, version: lifecycle.version + 1,
       project: async (trx, schema, events) => {
         await gate
         await lifecycle.project(trx, schema, events)

@@ -1,40 +1,53 @@
 import pg from 'pg'
-import { canonical } from '../canonical.ts'
-import { emptyHead } from '../chain.ts'
-import { joined, lastOf, revisionBefore } from '../joined.ts'
+import { joined, lastOf, revisionBefore, sizeOf } from '../joined.ts'
 import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRevision, type StoredReceipt } from '../port.ts'
 import { backoff, pause } from '../waiting.ts'
+import { makeArrayWriter } from './binary.ts'
 import { isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
-import { streamKey } from './rows.ts'
+import { APPEND_BATCH, APPEND_SETTINGS, argumentsOf, NOTIFY, type Joined } from './statements.ts'
 
-/** Most appends in one batch. */
+/** Most appends in one batch, and about how many bytes of events. */
 const BATCH = 256
+const BATCH_BYTES = 2 * 1024 * 1024
+/** Batches on their way at once: while Postgres writes one, the next is on the wire. A third brings nothing. */
+const UNDER_WAY = 2
+/** Readers are told at once of what comes after a silence, and then this often: each look costs them a query. */
+const TELL_MS = 10
 
-/** `appends` go together, as the one append `whole`. */
-type Waiting = { whole: Append; appends: readonly Append[]; since: number; resolve: (results: AppendResult[]) => void; reject: (error: unknown) => void }
-type ResultRow = { outcome: 'a' | 'c' | 'r'; first_position: string | null; actual: number | null }
+type Waiting = Joined & { bytes: number; keys: readonly string[]; since: number; resolve: (results: AppendResult[]) => void; reject: (error: unknown) => void }
+/** How one append of a batch ended: as the function of the batch says it. */
+type Outcome = { outcome: 'a' | 'c' | 'r'; first_position: string | null; actual: number | null }
 
 /**
  * Group commit: whatever is waiting goes to Postgres as one call, one transaction, one fsync; while that runs the
- * next batch gathers. After a lost connection the same batch is sent again, byte for byte: the function recognises
- * what it already has. An append whose outcome is not known within `timeoutMs` rejects with EventStoreUnavailable.
+ * next batch gathers, and goes behind it on the same connection. After a lost connection the same batch is sent
+ * again, byte for byte: the function recognises what it already has. An append whose outcome is not known within
+ * `timeoutMs` rejects with EventStoreUnavailable.
  */
 export const makeAppender = (options: {
   connectionString: string
   timeoutMs: number
   findReceipt: (commandId: string) => Promise<StoredReceipt | undefined>
 }) => {
-  const connection = makeReconnecting(options.connectionString, 'kehu append', { query_timeout: options.timeoutMs })
+  const connection = makeReconnecting(options.connectionString, 'kehu append', { query_timeout: options.timeoutMs, pipeline: true, options: APPEND_SETTINGS })
+  const arrays = makeArrayWriter()
+  const underWay = new Set<Promise<void>>()
+  /** Streams and commands of the appends under way: another to one of them waits to see what becomes of the first. */
+  const taken = new Set<string>()
   let queue: Waiting[] = []
-  let running: Promise<void> | undefined
+  let called = false
   let closed = false
+  let untold: bigint | undefined
+  let telling: Promise<void> | undefined
 
   const appendTogether = async (appends: readonly Append[]): Promise<AppendResult[]> => {
     const whole = joined(appends)
     if (closed) throw new EventStoreUnavailable('the store is closed')
+    const keys = [whole.stream, ...appends.flatMap(({ receipt }) => receipt?.commandId ?? [])]
+    const bytes = whole.events.reduce((sum, event) => sum + sizeOf(event), 0)
     return new Promise((resolve, reject) => {
-      queue.push({ whole, appends, since: Date.now(), resolve, reject })
-      running ??= drain()
+      queue.push({ whole, appends, bytes, keys, since: Date.now(), resolve, reject })
+      call()
     })
   }
 
@@ -44,47 +57,71 @@ export const makeAppender = (options: {
     return result
   }
 
-  const drain = async (): Promise<void> => {
-    // A turn of the event loop lets requests that arrived together travel together.
-    await new Promise(setImmediate)
-    while (queue.length > 0) await commit(takeBatch())
-    // In one step with the last look at the queue: an append that comes a moment later starts a drain of its own.
-    running = undefined
+  /** A turn of the event loop later, so that requests that arrive together travel together. */
+  const call = (): void => {
+    if (called) return
+    called = true
+    setImmediate(() => {
+      called = false
+      fill()
+    })
   }
 
-  /** The next appends, one to a stream and one to a command: a second one waits to see what became of the first. */
-  const takeBatch = (): Waiting[] => {
+  const fill = (): void => {
+    while (underWay.size < UNDER_WAY) {
+      // Half of it first: the other half then follows while Postgres is at work on this one.
+      const batch = takeBatch(underWay.size === 0 ? Math.ceil(queue.length / 2) : queue.length)
+      if (batch.length === 0) return
+      const work: Promise<void> = commit(batch).finally(() => {
+        underWay.delete(work)
+        for (const { keys } of batch) for (const key of keys) taken.delete(key)
+        call()
+      })
+      underWay.add(work)
+    }
+  }
+
+  /** The next appends, one to a stream and one to a command. */
+  const takeBatch = (most: number): Waiting[] => {
     const batch: Waiting[] = []
     const rest: Waiting[] = []
-    const taken = new Set<string>()
+    const passed = new Set<string>()
+    let bytes = 0
     for (const waiting of queue) {
-      const keys = [waiting.whole.stream, ...waiting.appends.flatMap(({ receipt }) => receipt?.commandId ?? [])]
-      if (batch.length < BATCH && !keys.some((key) => taken.has(key))) batch.push(waiting)
-      else rest.push(waiting)
-      for (const key of keys) taken.add(key)
+      const { keys } = waiting
+      const room = batch.length < Math.min(most, BATCH) && (batch.length === 0 || bytes + waiting.bytes <= BATCH_BYTES)
+      if (room && !keys.some((key) => taken.has(key) || passed.has(key))) {
+        batch.push(waiting)
+        bytes += waiting.bytes
+        for (const key of keys) taken.add(key)
+      } else {
+        rest.push(waiting)
+        for (const key of keys) passed.add(key)
+      }
     }
     queue = rest
     return batch
   }
 
-  const commit = async (batch: Waiting[]): Promise<void> => {
+  const commit = async (batch: readonly Waiting[]): Promise<void> => {
     for (let attempt = 0; ; attempt += 1) {
+      let client: pg.Client | undefined
       try {
-        const rows = await send(batch)
-        await Promise.all(batch.map((waiting, index) => settle(waiting, rows[index])))
+        client = await connection.get()
+        const outcomes = await send(client, batch)
+        tell(outcomes)
+        await Promise.all(batch.map((waiting, index) => settle(waiting, outcomes[index])))
         return
       } catch (error) {
-        if (isConnectionError(error)) {
-          await connection.drop()
+        if (isConnectionError(error) || isTaken(error)) {
+          if (client && isConnectionError(error)) await connection.drop(client)
           const oldest = Math.min(...batch.map((waiting) => waiting.since))
           if (closed || isTimeout(error) || Date.now() - oldest > options.timeoutMs) {
             for (const waiting of batch) waiting.reject(new EventStoreUnavailable('the log did not answer in time', { cause: error }))
             return
           }
-          await pause(backoff(attempt))
-        } else if (error instanceof pg.DatabaseError && error.constraint === 'receipt_pkey') {
-          // A receipt was recorded while this ran. It is there when looked for again: that append is answered from it.
-          continue
+          // Of a place or a receipt that another process took since this began, nothing need be waited for.
+          if (isConnectionError(error)) await pause(backoff(attempt))
         } else if (batch.length > 1) {
           // Something in this batch cannot be stored: only that append shall fail.
           for (const waiting of batch) await commit([waiting])
@@ -97,7 +134,38 @@ export const makeAppender = (options: {
     }
   }
 
-  const settle = async (waiting: Waiting, row: ResultRow | undefined): Promise<void> => {
+  const send = async (client: pg.Client, batch: readonly Waiting[]): Promise<Outcome[]> => {
+    const { rows } = await client.query<Outcome | { outcome: 'w'; first_position: string }>({ ...APPEND_BATCH, values: argumentsOf(batch, arrays) })
+    const [first] = rows
+    if (first?.outcome !== 'w') return rows.filter((row) => row.outcome !== 'w')
+    let next = BigInt(first.first_position)
+    return batch.map(({ whole }) => {
+      const position = next
+      next += BigInt(whole.events.length)
+      return { outcome: 'a', first_position: String(position), actual: null }
+    })
+  }
+
+  const tell = (outcomes: readonly Outcome[]): void => {
+    for (const { outcome, first_position } of outcomes) {
+      const position = BigInt(first_position ?? 0)
+      if (outcome === 'a' && (untold === undefined || position > untold)) untold = position
+    }
+    telling ??= tellOn().finally(() => {
+      telling = undefined
+    })
+  }
+  /** Whoever is not told, because this fails or this process dies, looks within a second. */
+  const tellOn = async (): Promise<void> => {
+    while (untold !== undefined) {
+      const position = untold
+      untold = undefined
+      await connection.get().then((client) => client.query({ ...NOTIFY, values: [String(position)] })).catch(() => undefined)
+      await pause(TELL_MS)
+    }
+  }
+
+  const settle = async (waiting: Waiting, row: Outcome | undefined): Promise<void> => {
     const { whole, appends, resolve, reject } = waiting
     if (row?.outcome === 'a') {
       const before = revisionBefore(whole)
@@ -118,49 +186,20 @@ export const makeAppender = (options: {
     }
   }
 
-  const send = async (batch: readonly Waiting[]): Promise<ResultRow[]> => {
-    const client = await connection.get()
-    const result = await client.query<ResultRow>({ name: 'append', text: APPEND, values: parametersOf(batch) })
-    return result.rows
-  }
-
   const close = async (): Promise<void> => {
-    while (running) await running
+    while (underWay.size > 0 || queue.length > 0) {
+      await Promise.all(underWay)
+      await new Promise(setImmediate)
+    }
     closed = true
+    await telling
     await connection.drop()
   }
 
   return { append, appendTogether, close }
 }
 
-const actualRevision = ({ actual }: ResultRow): ExpectedRevision => (actual === null || actual < 0 ? 'no_stream' : actual)
+/** A place or a receipt somebody else took since the statement began. */
+const isTaken = (error: unknown): boolean => error instanceof pg.DatabaseError && error.code === '23505'
 
-const APPEND = `select * from kehu.append_events(
-  $1::uuid[], $2::integer[], $3::bytea[], $4::integer[], $5::integer[],
-  $6::integer[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::integer[], $12::text[], $13::timestamptz[],
-  $14::uuid[], $15::integer[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[])`
-
-/** The function's arguments, column by column. */
-const parametersOf = (batch: readonly Pick<Waiting, 'whole' | 'appends'>[]): unknown[][] => {
-  const columns: unknown[][] = Array.from({ length: 21 }, () => [])
-  const push = (first: number, values: unknown[]) => {
-    values.forEach((value, index) => columns[first + index]?.push(value))
-  }
-  let from = 1
-  for (const { whole, appends } of batch) {
-    const { stream, events } = whole
-    const key = streamKey(stream)
-    const expected = revisionBefore(whole)
-    const previous = events[0]?.metadata.prevHash ?? emptyHead(stream).hash
-    push(0, [key, expected, Buffer.from(previous, 'hex'), from, events.length])
-    lastOf(appends).forEach((last, index) => {
-      const receipt = appends[index]?.receipt
-      if (receipt) push(5, [from + last, receipt.commandId, receipt.commandHash, receipt.command, receipt.streams.join(' '), receipt.status, JSON.stringify(receipt.answer), receipt.recordedAt])
-    })
-    events.forEach((event, index) => {
-      push(13, [key, expected + 1 + index, event.id, stream, event.type, canonical(event.data), canonical(event.metadata), Buffer.from(event.metadata.hash, 'hex')])
-    })
-    from += events.length
-  }
-  return columns
-}
+const actualRevision = ({ actual }: Outcome): ExpectedRevision => (actual === null || actual < 0 ? 'no_stream' : actual)

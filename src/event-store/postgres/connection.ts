@@ -11,30 +11,37 @@ export const isConnectionError = (error: unknown): boolean => {
 /** Nothing came back in the time a query may take. */
 export const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
 
-/** One connection that is made again when it is lost. */
+/** One connection that is made again when it is lost. Who finds it broken drops it: that one, not the next. */
 export const makeReconnecting = (connectionString: string, name: string, more: pg.ClientConfig = {}) => {
-  let client: pg.Client | undefined
-  const get = async (): Promise<pg.Client> => {
-    if (client) return client
+  let current: Promise<pg.Client> | undefined
+
+  const connect = async (forget: () => void): Promise<pg.Client> => {
     const fresh = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true, ...more })
-    const forget = () => {
-      if (client === fresh) client = undefined
-    }
     fresh.on('error', forget)
     fresh.on('end', forget)
     try {
       await fresh.connect()
     } catch (error) {
+      forget()
       await fresh.end().catch(() => undefined)
       throw error
     }
-    client = fresh
     return fresh
   }
-  const drop = async (): Promise<void> => {
-    const gone = client
-    client = undefined
-    await gone?.end().catch(() => undefined)
+  const get = (): Promise<pg.Client> => {
+    if (current) return current
+    const fresh: Promise<pg.Client> = connect(() => {
+      if (current === fresh) current = undefined
+    })
+    current = fresh
+    return fresh
+  }
+  const drop = async (broken?: pg.Client): Promise<void> => {
+    const gone = current
+    const client = await gone?.catch(() => undefined)
+    if (broken !== undefined && client !== broken) return
+    if (current === gone) current = undefined
+    await client?.end().catch(() => undefined)
   }
   return { get, drop }
 }

@@ -1,21 +1,53 @@
 import type { Pool } from 'pg'
+import { makeGroup } from '../group.ts'
 import type { Batch, Position, ReadAllOptions, RecordedEvent } from '../port.ts'
 import { eventColumns, kindFilter, streamKey, toRecordedEvent, type EventRow } from './rows.ts'
 
 const PAGE = 500
+const LARGE_PAGE = 2000
+/** Streams whose beginnings are read in one statement. */
+const MOST_TOGETHER = 64
 
 export const makeReader = (pool: Pool) => {
-  async function* readStream(stream: string, options: { fromRevision?: number } = {}): AsyncIterable<RecordedEvent> {
-    let next = options.fromRevision ?? 0
+  /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
+  const beginnings = makeGroup(async (wanted: readonly { stream: string; from: number }[]) => {
+    const { rows } = await pool.query<EventRow & { n: string }>({
+      name: 'read-streams',
+      text: `
+        select w.n, e.* from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
+        cross join lateral (
+          select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision order by e.revision limit ${PAGE}
+        ) as e
+        order by w.n, e.revision`,
+      values: [wanted.map(({ stream }) => streamKey(stream)), wanted.map(({ from }) => from)],
+    })
+    const found = wanted.map((): EventRow[] => [])
+    for (const { n, ...row } of rows) found[Number(n) - 1]?.push(row)
+    return found
+  }, MOST_TOGETHER)
+
+  const page = async (stream: string, from: number): Promise<EventRow[]> => {
+    const { rows } = await pool.query<EventRow>({
+      name: 'read-stream',
+      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 order by revision limit ${LARGE_PAGE}`,
+      values: [streamKey(stream), from],
+    })
+    return rows
+  }
+
+  async function* readStream(stream: string, { fromRevision = 0 }: { fromRevision?: number } = {}): AsyncIterable<RecordedEvent> {
+    let rows = await beginnings.ask({ stream, from: fromRevision })
+    let next = fromRevision + rows.length
+    let full = rows.length === PAGE
     for (;;) {
-      const { rows } = await pool.query<EventRow>({
-        name: 'read-stream',
-        text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 order by revision limit ${PAGE}`,
-        values: [streamKey(stream), next],
-      })
+      // The next page is on its way while this one is used.
+      const following = full ? page(stream, next) : undefined
+      following?.catch(() => undefined)
       for (const row of rows) yield toRecordedEvent(row)
-      if (rows.length < PAGE) return
+      if (!following) return
+      rows = await following
       next += rows.length
+      full = rows.length === LARGE_PAGE
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { canonical } from '../canonical.ts'
+import { makeGroup } from '../group.ts'
 import type { EventStore, RefusedAttempt } from '../port.ts'
 import { receiptColumns, toStoredReceipt, type ReceiptRow } from './rows.ts'
 
@@ -8,13 +9,18 @@ const attemptValues = (attempt: RefusedAttempt) =>
   [attempt.attemptId, attempt.at, attempt.actor, attempt.onBehalfOf, attempt.role, attempt.command, attempt.commandId, attempt.problem, attempt.stream, canonical(attempt.ranInto)]
 
 export const makeReceipts = (pool: Pool): EventStore['receipts'] => {
-  const find: EventStore['receipts']['find'] = async (commandId) => {
+  const lookUp = makeGroup(async (commandIds: readonly string[]) => {
     const { rows } = await pool.query<ReceiptRow>({
-      name: 'find-receipt',
-      text: `select ${receiptColumns} from kehu.receipt where command_id = $1`,
-      values: [commandId],
+      name: 'find-receipts',
+      text: `select ${receiptColumns} from kehu.receipt where command_id = any($1::uuid[])`,
+      values: [commandIds],
     })
-    return rows[0] && toStoredReceipt(rows[0])
+    const found = new Map(rows.map((row) => [row.command_id, row]))
+    return commandIds.map((commandId) => ({ row: found.get(commandId.toLowerCase()) }))
+  })
+  const find: EventStore['receipts']['find'] = async (commandId) => {
+    const { row } = await lookUp.ask(commandId)
+    return row && toStoredReceipt(row)
   }
 
   // One statement, so one transaction: the attempt is kept exactly when the receipt is.

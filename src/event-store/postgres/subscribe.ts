@@ -4,6 +4,8 @@ import { isConnectionError, makeReconnecting } from './connection.ts'
 
 /** Readers look this often besides being told: a lost notification delays, it never loses. */
 const POLL_MS = 1000
+/** Told again and again, a reader looks this often: what comes in between it takes together, for the price of one. */
+const LOOK_MS = 20
 
 /** One connection listens for all subscriptions of a process and wakes them; each reads for itself. */
 export const makeSubscriptions = (connectionString: string, readBatch: (options: ReadAllOptions) => Promise<Batch>) => {
@@ -58,6 +60,7 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
       while (!signal.aborted && !stop.signal.aborted) {
         // Cleared before reading: a notice that comes while reading is looked into afterwards.
         told = false
+        const looked = performance.now()
         let batch: Batch
         try {
           batch = await readBatch({ ...options, after })
@@ -74,7 +77,10 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
           after = batch.position
           yield batch
         }
-        if (!batch.caughtUp || told) continue
+        if (!batch.caughtUp) continue
+        const early = LOOK_MS - (performance.now() - looked)
+        if (early > 0) await pause(early, AbortSignal.any([signal, stop.signal]))
+        if (told) continue
         await new Promise<void>((resolve) => {
           const timer = setTimeout(done, POLL_MS)
           function done() {

@@ -1,8 +1,9 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { complaint, nextStep, steps, type Complaint, type ComplaintEvent, type Deadlines, type OpenComplaint } from '../../domain/complaint/complaint.ts'
 import { reveal, type Recorded } from '../../domain/decider.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
+import { deleteRows, insertRows, tableNamed } from '../rows.ts'
 import { tables, type ComplaintsTables } from './tables.ts'
 
 /** What is folded for each complaint: the domain's own state, and what only readers need. */
@@ -103,14 +104,16 @@ const toTrail = (complaintId: string, event: Recorded<ComplaintEvent>): Complain
   step: null, from_level: null, to_level: null, reason: null, handler_id: null, text: null, ...told(event),
 })
 
-const CHUNK = 300
+const complaintTable = tableNamed(tables, 'complaint')
+const dueTable = tableNamed(tables, 'due')
+const trailTable = tableNamed(tables, 'trail')
 
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
   const db = trx.withSchema(schema).withTables<ComplaintsTables>()
   const relevant = events.flatMap((one) => (one.kind === 'complaint' ? [one] : []))
   if (relevant.length === 0) return
   const ids = [...new Set(relevant.map((one) => one.id))]
-  const folded = new Map(z.array(Row).parse(await db.selectFrom('complaint').selectAll().where('complaint_id', 'in', ids).execute()).map((row) => [row.complaint_id, fromRow(row)]))
+  const folded = new Map(z.array(Row).parse(await db.selectFrom('complaint').selectAll().where('complaint_id', '=', sql<string>`any(${ids})`).execute()).map((row) => [row.complaint_id, fromRow(row)]))
   for (const { id, event, ordinal } of relevant) {
     const after = evolveFolded(folded.get(id), event, ordinal)
     if (after) folded.set(id, after)
@@ -118,11 +121,11 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   const rows = [...folded].map(([id, one]) => toRow(id, one))
   const due = [...folded].flatMap(([id, one]) => dueOf(id, one.state))
   const trail = relevant.map((one) => toTrail(one.id, one.event))
-  await db.deleteFrom('complaint').where('complaint_id', 'in', ids).execute()
-  await db.deleteFrom('due').where('complaint_id', 'in', ids).execute()
-  for (let at = 0; at < rows.length; at += CHUNK) await db.insertInto('complaint').values(rows.slice(at, at + CHUNK)).execute()
-  for (let at = 0; at < due.length; at += CHUNK) await db.insertInto('due').values(due.slice(at, at + CHUNK)).execute()
-  for (let at = 0; at < trail.length; at += CHUNK) await db.insertInto('trail').values(trail.slice(at, at + CHUNK)).execute()
+  await deleteRows(trx, schema, complaintTable, 'complaint_id', ids)
+  await deleteRows(trx, schema, dueTable, 'complaint_id', ids)
+  await insertRows(trx, schema, complaintTable, rows)
+  await insertRows(trx, schema, dueTable, due)
+  await insertRows(trx, schema, trailTable, trail)
 }
 
 export const complaints: Projection = { model: 'complaints', version: 1, kinds: ['complaint'], tables, project }

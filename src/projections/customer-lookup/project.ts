@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { customer as customerDecider, type Customer, type FieldValues } from '../../domain/customer/customer.ts'
 import type { Group } from '../../domain/customer/group.ts'
@@ -6,6 +6,7 @@ import { IdentifierKind } from '../../domain/customer/identifier.ts'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import { reveal } from '../../domain/decider.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
+import { deleteRows, insertRows, tableNamed } from '../rows.ts'
 import { groupAmong, StoredMerging, toMerging } from './groups.ts'
 import { emptyRecord, evolveRecord, toRows, type CustomerRecord } from './record.ts'
 import { tables, type LookupTables } from './tables.ts'
@@ -35,12 +36,12 @@ const merged = (row: { fields: FieldValues; personal_fields: FieldValues }): Fie
 const load = async (db: Connection, ids: string[]): Promise<Map<string, CustomerRecord>> => {
   const records = new Map<string, CustomerRecord>()
   if (ids.length === 0) return records
-  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', 'in', ids).execute())
+  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
   if (customers.length === 0) return records
   const known = customers.map((row) => row.customer_id)
-  const identifiers = byCustomer(z.array(IdentifierRow).parse(await db.selectFrom('identifier').selectAll().where('customer_id', 'in', known).execute()))
-  const contacts = byCustomer(z.array(ContactRow).parse(await db.selectFrom('contact').selectAll().where('customer_id', 'in', known).orderBy('place').execute()))
-  const shares = byCustomer(z.array(ShareRow).parse(await db.selectFrom('share').selectAll().where('customer_id', 'in', known).execute()))
+  const identifiers = byCustomer(z.array(IdentifierRow).parse(await db.selectFrom('identifier').selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
+  const contacts = byCustomer(z.array(ContactRow).parse(await db.selectFrom('contact').selectAll().where('customer_id', '=', sql<string>`any(${known})`).orderBy('place').execute()))
+  const shares = byCustomer(z.array(ShareRow).parse(await db.selectFrom('share').selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
   for (const row of customers) {
     const mine = contacts.get(row.customer_id) ?? []
     const state: Customer = {
@@ -59,22 +60,26 @@ const load = async (db: Connection, ids: string[]): Promise<Map<string, Customer
   return records
 }
 
-const CHUNK = 500
-const inChunks = async <Row>(rows: readonly Row[], write: (chunk: Row[]) => Promise<unknown>): Promise<void> => {
-  for (let at = 0; at < rows.length; at += CHUNK) await write(rows.slice(at, at + CHUNK))
-}
+const customerTable = tableNamed(tables, 'customer')
+const identifierTable = tableNamed(tables, 'identifier')
+const contactTable = tableNamed(tables, 'contact')
+const shareTable = tableNamed(tables, 'share')
+const changing = ['category', 'name', 'stage', 'tier', 'owner_id', 'owner_since', 'responsible_id', 'changed_at', 'revision', 'fields', 'personal_fields', 'ownership', 'search', 'absorbed_into', 'survivor_id', 'merging']
 
 /**
  * Where merges lead after these changes: everybody of the groups that were touched, each with who stands for it. Most
  * batches touch none, and nothing more is read for them.
  */
-const regroup = async (db: Connection, records: Map<string, CustomerRecord>, changed: Set<string>): Promise<void> => {
+const regroup = async (db: Connection, before: Map<string, CustomerRecord>, records: Map<string, CustomerRecord>, changed: Set<string>): Promise<void> => {
   const touched = [...changed].flatMap((id) => records.get(id) ?? []).filter(({ customerId, survivorId, state }) => survivorId !== customerId || state.absorption !== null || state.openMerge !== null || state.merges.size > 0 || state.choices.length > 0)
   if (touched.length === 0) return
   const near = touched.flatMap(({ customerId, state }) => [customerId, ...(state.absorption ? [state.absorption.into] : [])])
   const roots = [...new Set([...touched.map(({ survivorId }) => survivorId), ...(await db.selectFrom('customer').select('survivor_id').where('customer_id', 'in', near).execute()).map((row) => row.survivor_id)])]
   const others = (await db.selectFrom('customer').select('customer_id').where((eb) => eb.or([eb('customer_id', 'in', roots), eb.and([eb('absorbed_into', 'is not', null), eb('survivor_id', 'in', roots)])])).execute()).map((row) => row.customer_id)
-  for (const [id, record] of await load(db, others.filter((id) => !records.has(id)))) records.set(id, record)
+  for (const [id, record] of await load(db, others.filter((id) => !records.has(id)))) {
+    before.set(id, record)
+    records.set(id, record)
+  }
   const rootOf = (id: string): string => {
     const into = records.get(id)?.state.absorption?.into
     return into === undefined ? id : rootOf(into)
@@ -87,21 +92,20 @@ const regroup = async (db: Connection, records: Map<string, CustomerRecord>, cha
   }
 }
 
-const save = async (db: Connection, records: readonly CustomerRecord[], groupOf: (record: CustomerRecord) => Group): Promise<void> => {
-  const rows = records.map((record) => toRows(record, groupOf(record)))
-  const ids = records.map((record) => record.customerId)
-  await inChunks(rows.map((row) => row.customer), (chunk) =>
-    db.insertInto('customer').values(chunk).onConflict((conflict) => conflict.column('customer_id').doUpdateSet((eb) => ({
-      category: eb.ref('excluded.category'), name: eb.ref('excluded.name'), stage: eb.ref('excluded.stage'), tier: eb.ref('excluded.tier'), owner_id: eb.ref('excluded.owner_id'),
-      owner_since: eb.ref('excluded.owner_since'), responsible_id: eb.ref('excluded.responsible_id'), changed_at: eb.ref('excluded.changed_at'), revision: eb.ref('excluded.revision'),
-      fields: eb.ref('excluded.fields'), personal_fields: eb.ref('excluded.personal_fields'), ownership: eb.ref('excluded.ownership'), search: eb.ref('excluded.search'), absorbed_into: eb.ref('excluded.absorbed_into'), survivor_id: eb.ref('excluded.survivor_id'), merging: eb.ref('excluded.merging'),
-    }))).execute())
-  await inChunks(ids, (chunk) => db.deleteFrom('identifier').where('customer_id', 'in', chunk).execute())
-  await inChunks(ids, (chunk) => db.deleteFrom('contact').where('customer_id', 'in', chunk).execute())
-  await inChunks(ids, (chunk) => db.deleteFrom('share').where('customer_id', 'in', chunk).execute())
-  await inChunks(rows.flatMap((row) => row.identifiers), (chunk) => db.insertInto('identifier').values(chunk).execute())
-  await inChunks(rows.flatMap((row) => row.contacts), (chunk) => db.insertInto('contact').values(chunk).execute())
-  await inChunks(rows.flatMap((row) => row.shares), (chunk) => db.insertInto('share').values(chunk).execute())
+type Change = { before: CustomerRecord | undefined; after: CustomerRecord; group: Group }
+
+const save = async (trx: Transaction<unknown>, schema: string, changes: readonly Change[]): Promise<void> => {
+  const rows = changes.map((change) => ({ ...change, ...toRows(change.after, change.group) }))
+  await insertRows(trx, schema, customerTable, rows.map((row) => row.customer), { key: ['customer_id'], update: changing })
+  // Rows beside it are written anew only where they have changed: state that has not is the same object.
+  const anew = (part: 'identifiers' | 'contacts' | 'shares') => {
+    const changed = rows.filter(({ before, after }) => before?.state[part] !== after.state[part])
+    return { before: changed.flatMap(({ before, after }) => (before ? [after.customerId] : [])), rows: changed.flatMap((row): object[] => row[part]) }
+  }
+  for (const [table, part] of [[identifierTable, anew('identifiers')], [contactTable, anew('contacts')], [shareTable, anew('shares')]] as const) {
+    await deleteRows(trx, schema, table, 'customer_id', part.before)
+    await insertRows(trx, schema, table, part.rows)
+  }
 }
 
 const projectOrganisation = async (db: Connection, one: ProjectedEvent): Promise<void> => {
@@ -131,7 +135,8 @@ const projectOrganisation = async (db: Connection, one: ProjectedEvent): Promise
 
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
   const db = connect(trx, schema)
-  const records = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
+  const before = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
+  const records = new Map(before)
   const changed = new Set<string>()
   for (const one of events) {
     if (one.kind === 'customer') {
@@ -139,12 +144,12 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
       changed.add(one.id)
     } else await projectOrganisation(db, one)
   }
-  await regroup(db, records, changed)
+  await regroup(db, before, records, changed)
   // A customer that has only been fenced, and never entered, is not there.
-  await save(db, [...changed].flatMap((id) => {
-    const record = records.get(id)
-    return record?.state.status === 'entered' ? [record] : []
-  }), (record) => groupAmong(record, records))
+  await save(trx, schema, [...changed].flatMap((id) => {
+    const after = records.get(id)
+    return after?.state.status === 'entered' ? [{ before: before.get(id), after, group: groupAmong(after, records) }] : []
+  }))
 }
 
 export const customerLookup: Projection = { model: 'customer-lookup', version: 2, kinds: ['customer', 'employee', 'department'], tables, project }

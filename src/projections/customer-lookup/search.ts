@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { pinyin } from 'pinyin-pro'
 
 const plain = (text: string): string => text.normalize('NFKC').toLowerCase().replace(/\s+/g, '')
@@ -20,12 +21,20 @@ const nameForms = (name: string): string[] => {
   return [...forms]
 }
 
+// Pinyin is slow, and a customer's names are the same at each of its events.
+const known = new LRUCache<string, string[]>({ max: 20_000 })
+const formsOf = (name: string): string[] => {
+  const forms = known.get(name) ?? nameForms(name)
+  known.set(name, forms)
+  return forms
+}
+
 /** A number as it is stored, and as it is called within China: a landline with the 0 before its area code. */
 const numberForms = (number: string): string[] => (number.startsWith('+86') ? [plain(number), `0${plain(number).slice(3)}`] : [plain(number)])
 
 /** Everything a search for a part of it shall find, a line each, sorted so that a replay makes the same text. */
 export const searchText = (names: readonly string[], numbers: readonly string[]): string =>
-  [...new Set([...names.flatMap(nameForms), ...numbers.flatMap(numberForms)])].filter((line) => line !== '').sort().join('\n')
+  [...new Set([...names.flatMap(formsOf), ...numbers.flatMap(numberForms)])].filter((line) => line !== '').sort().join('\n')
 
 /** A search term in the form `searchText` is in. Only a number loses its separators: names may hold hyphens. */
 export const searchTerm = (text: string): string => {

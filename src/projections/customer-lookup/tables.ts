@@ -70,7 +70,7 @@ export const tables: readonly Table[] = [
       { name: 'value', type: 'text', comment: 'The normalised value; null once erased', personal: true },
     ],
     constraints: ['primary key (identity)'],
-    indexes: ['(customer_id)'],
+    ownIndexes: ['(customer_id)'],
     view: 'identifier',
   },
   {
@@ -85,7 +85,7 @@ export const tables: readonly Table[] = [
       { name: 'personal_fields', type: 'jsonb not null', comment: 'Fields that are personal, by key', personal: true },
     ],
     constraints: ['primary key (contact_id)'],
-    indexes: ['(customer_id)'],
+    ownIndexes: ['(customer_id)'],
     view: 'contact',
   },
   {

@@ -1,6 +1,7 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import type { ProjectedEvent, Projection } from '../projection.ts'
+import { insertRows, tableNamed } from '../rows.ts'
 import { begin, step, type Standing, type Stay } from './stays.ts'
 import { tables, type LifecycleTables } from './tables.ts'
 
@@ -17,16 +18,16 @@ const StayRow = z.object({
 type Connection = ReturnType<typeof connect>
 const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LifecycleTables>()
 
-const CHUNK = 500
-const inChunks = async <Row>(rows: readonly Row[], write: (chunk: Row[]) => Promise<unknown>): Promise<void> => {
-  for (let at = 0; at < rows.length; at += CHUNK) await write(rows.slice(at, at + CHUNK))
-}
+const customerTable = tableNamed(tables, 'customer')
+const stayTable = tableNamed(tables, 'stay')
+const stageTable = tableNamed(tables, 'stage_transition')
+const tierTable = tableNamed(tables, 'tier_transition')
 
 /** Where these customers stand, as the tables have it. */
 const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, Standing>> => {
   if (ids.length === 0) return new Map()
-  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', 'in', ids).execute())
-  const lasting = z.array(StayRow).parse(await db.selectFrom('stay').selectAll().where('customer_id', 'in', ids).where('left_at', 'is', null).execute())
+  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
+  const lasting = z.array(StayRow).parse(await db.selectFrom('stay').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).where('left_at', 'is', null).execute())
   const stays = new Map(lasting.map((stay) => [`${stay.axis} ${stay.customer_id}`, stay]))
   return new Map(customers.flatMap((customer) => {
     const stage = stays.get(`stage ${customer.customer_id}`)
@@ -35,16 +36,9 @@ const load = async (db: Connection, ids: readonly string[]): Promise<Map<string,
   }))
 }
 
-const save = async (db: Connection, standings: readonly Standing[], stays: readonly Stay[]): Promise<void> => {
-  await inChunks(standings.map((standing) => standing.customer), (chunk) =>
-    db.insertInto('customer').values(chunk).onConflict((conflict) => conflict.column('customer_id').doUpdateSet((eb) => ({
-      category: eb.ref('excluded.category'), stage: eb.ref('excluded.stage'), stage_since: eb.ref('excluded.stage_since'), tier: eb.ref('excluded.tier'), tier_since: eb.ref('excluded.tier_since'),
-      responsible_id: eb.ref('excluded.responsible_id'), responsible_since: eb.ref('excluded.responsible_since'), absorbed: eb.ref('excluded.absorbed'),
-    }))).execute())
-  await inChunks(stays, (chunk) =>
-    db.insertInto('stay').values(chunk).onConflict((conflict) => conflict.columns(['customer_id', 'axis', 'revision']).doUpdateSet((eb) => ({
-      left_at: eb.ref('excluded.left_at'), next: eb.ref('excluded.next'), move: eb.ref('excluded.move'),
-    }))).execute())
+const save = async (trx: Transaction<unknown>, schema: string, standings: readonly Standing[], stays: readonly Stay[]): Promise<void> => {
+  await insertRows(trx, schema, customerTable, standings.map((standing) => standing.customer), { key: ['customer_id'], update: ['category', 'stage', 'stage_since', 'tier', 'tier_since', 'responsible_id', 'responsible_since', 'absorbed'] })
+  await insertRows(trx, schema, stayTable, stays, { key: ['customer_id', 'axis', 'revision'], update: ['left_at', 'next', 'move'] })
 }
 
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
@@ -73,9 +67,9 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
     if (tier !== before?.tier) tiers.push({ ...common, at: customer.tier_since, from_tier: tier.came_from, to_tier: tier.name, direction: tier.came_by, basis, policy_version: versionOf('tiers') })
   }
 
-  await save(db, [...changed].flatMap((id) => standings.get(id) ?? []), [...stays.values()])
-  await inChunks(stages, (chunk) => db.insertInto('stage_transition').values(chunk).execute())
-  await inChunks(tiers, (chunk) => db.insertInto('tier_transition').values(chunk).execute())
+  await save(trx, schema, [...changed].flatMap((id) => standings.get(id) ?? []), [...stays.values()])
+  await insertRows(trx, schema, stageTable, stages)
+  await insertRows(trx, schema, tierTable, tiers)
 }
 
 export const lifecycle: Projection = { model: 'lifecycle', version: 2, kinds: ['customer'], tables, project }

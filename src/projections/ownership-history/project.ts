@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import type { ProjectedEvent, Projection } from '../projection.ts'
-import { tables, type OwnershipTables } from './tables.ts'
+import { insertRows, tableNamed, updateRows } from '../rows.ts'
+import { tables } from './tables.ts'
 import { isEmpty, ownershipChange, withChange, type Period } from './timeline.ts'
 
 const range = (from: string, to: string | null) => `[${from},${to ?? ''})`
@@ -45,10 +46,10 @@ const loadCurrent = async (trx: Transaction<unknown>, schema: string, customerId
   return current
 }
 
-const CHUNK = 500
+const periodTable = tableNamed(tables, 'ownership_period')
+const knownAtTable = tableNamed(tables, 'known_at')
 
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
-  const db = trx.withSchema(schema).withTables<OwnershipTables>()
   const changes = events.flatMap((one) => (one.kind === 'customer' && ownershipChange(one.event) ? [one] : []))
   if (changes.length === 0) return
   const histories = await loadCurrent(trx, schema, [...new Set(changes.map((change) => change.id))])
@@ -62,19 +63,14 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   }
   // What was known before this batch and is not any more gets its end; what became known is written as it ends up.
   const first = changes[0]?.ordinal ?? 0n
-  for (const { customerId, period } of closed) {
-    if (period.knownFrom >= first) continue
-    await db.updateTable('ownership_period').set({ known: range(String(period.knownFrom), String(period.knownTo)) })
-      .where('customer_id', '=', customerId).where('revision', '=', period.revision).where(sql<boolean>`upper_inf(known)`).execute()
-  }
+  await updateRows(trx, schema, periodTable, closed.filter(({ period }) => period.knownFrom < first).map(({ customerId, period }) => (
+    { customer_id: customerId, revision: period.revision, known: range(String(period.knownFrom), String(period.knownTo)) })), { key: ['customer_id', 'revision'], where: 'upper_inf(old.known)' })
   const fresh = [
     ...closed.filter(({ period }) => period.knownFrom >= first),
     ...[...touched].flatMap((customerId) => (histories.get(customerId) ?? []).filter((period) => period.knownFrom >= first).map((period) => ({ customerId, period }))),
   ]
-  for (let at = 0; at < fresh.length; at += CHUNK) await db.insertInto('ownership_period').values(fresh.slice(at, at + CHUNK).map(({ customerId, period }) => toRow(customerId, period))).execute()
-  for (let at = 0; at < changes.length; at += CHUNK) {
-    await db.insertInto('known_at').values(changes.slice(at, at + CHUNK).map((change) => ({ ordinal: String(change.ordinal), position: String(change.position), recorded_max: change.recordedMax }))).execute()
-  }
+  await insertRows(trx, schema, periodTable, fresh.map(({ customerId, period }) => toRow(customerId, period)))
+  await insertRows(trx, schema, knownAtTable, changes.map((change) => ({ ordinal: String(change.ordinal), position: String(change.position), recorded_max: change.recordedMax })))
 }
 
 export const ownershipHistory: Projection = { model: 'ownership-history', version: 2, kinds: ['customer'], tables, project }

@@ -45,7 +45,8 @@ export const tables: readonly Table[] = [
       'primary key (period_id)',
       'constraint one_owner_at_a_time exclude using gist (customer_id with =, valid with &&, known with &&) deferrable initially deferred',
     ],
-    indexes: ['(customer_id) where upper_inf(known)', '(owner_id) where upper_inf(known) and upper_inf(valid)'],
+    ownIndexes: ['(customer_id) where upper_inf(known)'],
+    indexes: ['(owner_id) where upper_inf(known) and upper_inf(valid)'],
     view: 'ownership_period',
   },
   {
