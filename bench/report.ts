@@ -2,7 +2,7 @@
 export type Figure = { name: string; value: number; unit: string; ratios: Record<string, number> }
 
 /** What a benchmark is handed. `say` tells people what is going on; figures go to standard output. */
-export type BenchmarkOptions = { say: (message: string) => void; url?: string }
+export type BenchmarkOptions = { say: (message: string) => void; url?: string; events?: number }
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((one, other) => one - other)

@@ -1,14 +1,29 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { benchmarkAppend } from './append.ts'
+import { benchmarkCatchUp } from './catch-up.ts'
 import { benchmarkCommands } from './commands.ts'
+import { benchmarkBatch, benchmarkCreate } from './create.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
+import { benchmarkLag } from './lag.ts'
+import { benchmarkLoad, benchmarkRead } from './read.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
 const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]>> = {
   append: benchmarkAppend,
   commands: benchmarkCommands,
+  create: benchmarkCreate,
+  batch: benchmarkBatch,
+  read: benchmarkRead,
+  load: benchmarkLoad,
+  'catch-up': benchmarkCatchUp,
   eventstoredb: benchmarkEventStoreDb,
+  lag: benchmarkLag,
+}
+
+const count = (text: string): number => {
+  if (!/^[1-9]\d{2,7}$/.test(text)) throw new InvalidArgumentError('must be a number from 100 to 99999999.')
+  return Number(text)
 }
 
 const program = new Command('bench')
@@ -16,12 +31,13 @@ const program = new Command('bench')
   .argument('[names...]', `of ${Object.keys(benchmarks).join(', ')}`)
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
-  .action(async (names: string[], { json, url }: { json: boolean; url?: string }) => {
+  .option('--events <number>', 'how many events the log of catch-up has; a million unless told', count)
+  .action(async (names: string[], { json, url, events }: { json: boolean; url?: string; events?: number }) => {
     const unknown = names.filter((name) => !(name in benchmarks))
     if (unknown.length > 0) program.error(`there is no benchmark ${unknown.join(', ')}: there are ${Object.keys(benchmarks).join(', ')}`)
     for (const name of names.length > 0 ? names : Object.keys(benchmarks)) {
       const say = (message: string) => process.stderr.write(`${name}: ${message}\n`)
-      print((await benchmarks[name]?.({ say, ...(url === undefined ? {} : { url }) })) ?? [], json)
+      print((await benchmarks[name]?.({ say, ...(url === undefined ? {} : { url }), ...(events === undefined ? {} : { events }) })) ?? [], json)
     }
   })
 

@@ -1,7 +1,6 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
+import { sql, type Kysely } from 'kysely'
 import { pino, type Logger } from 'pino'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { migrate } from '../migrations/index.ts'
@@ -14,26 +13,23 @@ import { runProcesses } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
-import { makeCodec } from './event-store/codec.ts'
-import { fingerprint, makeKeyring, type Keyring } from './event-store/keyring.ts'
-import { makeEventStoreDbEventStore } from './event-store/eventstoredb/store.ts'
+import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
-import { EventStoreUnavailable, type EventStore } from './event-store/port.ts'
+import { EventStoreUnavailable } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
-import { makePostgresEventStore } from './event-store/postgres/store.ts'
+import { watchWrites, type WriteWatch } from './event-store/writes.ts'
 import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
-import { within } from './event-store/waiting.ts'
+import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
-import { watchPauses } from './projections/pauses.ts'
-import { runProjection } from './projections/runner.ts'
-import { shareLog } from './projections/shared-log.ts'
 import { answeredElsewhere } from './projections/versions.ts'
+import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
+import { openStorage } from './storage.ts'
 
 /** Everything below HTTP, wired: what the service and the command line both stand on. */
 export type Core = {
@@ -43,6 +39,7 @@ export type Core = {
   runtime: Runtime
   keyring: Keyring
   processLog: ProcessLog
+  writes: WriteWatch
   placeId: string
   /** Where the log has been before it was copied to where it is. */
   earlierPlaces: readonly string[]
@@ -55,17 +52,9 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true })
-  // A connection that dies, idle or between two statements of a transaction, is an error of its next use only:
-  // unheard, it would end the process.
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const { pool, db, store, keyring, codec, close } = openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
-  const keyring = makeKeyring(pool, secrets.masterKeys)
-  const codec = makeCodec(keyring)
-  const store = makeEventStore(config, connectionString, pool)
   const runtime: Runtime = {
     store,
     codec,
@@ -78,28 +67,18 @@ export const openCore = async (config: Config, connectionString: string, report:
     folds: makeFolds(),
     ...(observe ? { observe } : {}),
   }
-  const close = async () => {
-    await store.close()
-    await db.destroy()
-  }
   try {
     await runtime.organisation.refresh()
     if (runtime.organisation.current().log === null) await checkUnplaced(pool)
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
     await adoptPlace(pool, places)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), writes: watchWrites({ connectionString, pool }), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
   }
 }
-
-/** The log: in EventStoreDB where one is named, else in Postgres. */
-const makeEventStore = ({ eventStoreUrl, eventStorePrefix }: Config, connectionString: string, pool: pg.Pool): EventStore =>
-  eventStoreUrl === undefined
-    ? makePostgresEventStore({ connectionString, pool })
-    : makeEventStoreDbEventStore({ url: eventStoreUrl, pool, ...(eventStorePrefix === undefined ? {} : { prefix: eventStorePrefix }) })
 
 /** The analysts' read-only role: made if this user may; a managed Postgres may refuse, and is not worse for it. */
 const ensureAnalystRole = async (db: Kysely<unknown>, role: string, report: (message: string) => void): Promise<string | null> => {
@@ -120,21 +99,27 @@ export const openDatabase = async (config: Config, onProgress: (message: string)
   const lock = await lockDataDir(config.dataDir)
   try {
     let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir: config.dataDir, onProgress })
-    let closing = false
+    const closing = new AbortController()
     const { url, port } = postgres
-    const watch = async (): Promise<void> => {
-      for (;;) {
-        await postgres.exited
-        if (closing) return
-        onProgress('PostgreSQL has gone: starting it again')
+    /** A full disk, say, keeps it from starting: it is tried again until there is room. */
+    const startAgain = async (attempt = 0): Promise<void> => {
+      onProgress('PostgreSQL has gone: starting it again')
+      try {
         postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, port, onProgress })
+      } catch (error) {
+        onProgress(`PostgreSQL cannot be started, and will be tried again: ${error instanceof Error ? error.message : String(error)}`)
+        await pause(Math.min(10_000, 500 * 2 ** attempt), closing.signal)
+        if (!closing.signal.aborted) await startAgain(attempt + 1)
       }
     }
-    void watch().catch((error: unknown) => {
-      onProgress(`PostgreSQL cannot be started again: ${error instanceof Error ? error.message : String(error)}`)
-      process.exitCode = 1
-      process.kill(process.pid, 'SIGTERM')
-    })
+    const keepRunning = async (): Promise<void> => {
+      for (;;) {
+        await orAborted(closing.signal, postgres.exited)
+        if (closing.signal.aborted) return
+        await startAgain()
+      }
+    }
+    const kept = keepRunning()
     const file = databaseUrlFile(config)
     await writeFile(file, `${url}\n`, { mode: 0o600 })
     await chmod(file, 0o600)
@@ -142,7 +127,8 @@ export const openDatabase = async (config: Config, onProgress: (message: string)
       connectionString: url,
       record: (address) => lock.record({ url: address }),
       close: async () => {
-        closing = true
+        closing.abort()
+        await kept
         await postgres.stop()
         await lock.release()
       },
@@ -179,19 +165,18 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   try {
     const core = await whenReachable(config.startWaitMs, onProgress, () => openCore(config, database.connectionString, (message) => logger.warn(message), observe))
     started.push(core.close)
-    const { db, runtime, processLog, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
+    const { db, runtime, processLog, writes, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
     const readModels = makeReadModels({ db, connectionString, head: runtime.store.head, waitMs: config.readWaitMs })
     started.push(readModels.close)
-    const pauses = await watchPauses(db, connectionString)
-    started.push(pauses.close)
+    const [currentKey, ...earlierKeys] = secrets.masterKeys
+    const projector = startProjector(
+      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), placeId, earlierPlaces: [...earlierPlaces], analystRole },
+      ({ model, level, message }) => logger[level]({ model }, message),
+    )
+    started.push(projector.stop)
     const background = new AbortController()
-    const shared = shareLog(runtime.store, runtime.codec, [...new Set(projections.flatMap((projection) => projection.kinds))])
-    const runners = projections.map((projection) => runProjection({
-      db, connectionString, store: shared, codec: runtime.codec, placeId, earlierPlaces, analystRole, pauses,
-      report: ({ model, level, message }) => logger[level]({ model }, message),
-    }, projection, background.signal))
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
       runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) },
@@ -199,14 +184,14 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     }, background.signal)
     started.push(async () => {
       background.abort()
-      await Promise.allSettled([...runners.map((runner) => runner.done), following, processes])
+      await Promise.allSettled([following, processes])
     })
-    const statuses = () => runners.map((runner) => runner.status())
+    const { statuses } = projector
     watchLag(metrics, async () => ({ head: await within(SCRAPE_MS, () => new EventStoreUnavailable('no answer'), runtime.store.head()), statuses: statuses() }))
 
     let draining = false
     const app = await makeServer({
-      runtime, readModels, db, metrics, logger, version,
+      runtime, readModels, db, writes, metrics, logger, version,
       verifyToken: await makeVerifyToken(secrets.tokenKeys, { issuer: config.tokenIssuer, now: runtime.now }),
       projections: statuses,
       answeredElsewhere: () => answeredElsewhere(db, projections),
@@ -231,6 +216,11 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     throw error
   }
 }
+
+const base64 = (key: Buffer) => key.toString('base64')
+
+/** Where the log is, for who opens it as well. */
+const logIn = ({ eventStoreUrl, eventStorePrefix }: Config) => ({ ...(eventStoreUrl === undefined ? {} : { eventStoreUrl }), ...(eventStorePrefix === undefined ? {} : { eventStorePrefix }) })
 
 /** Servers that are started together come up in any order: who is not there yet is waited for, a while. */
 const whenReachable = async <T>(waitMs: number, onProgress: (message: string) => void, open: () => Promise<T>): Promise<T> => {

@@ -43,19 +43,21 @@ export type StoredEvent = {
 
 /** What a decider's evolve sees of a stored event. Throws on a wrong shape; undefined for a type it does not know. */
 export const recordedEvent = <Event extends { type: string }>(parse: (type: string, data: unknown) => Event | undefined, stored: StoredEvent): Recorded<Event> | undefined => {
-  const { metadata } = stored
-  const event = parse(stored.type, upcast(stored.type, metadata.schemaVersion, stored.data))
-  return event && {
-    ...event,
-    revision: stored.revision,
-    recordedAt: metadata.recordedAt,
-    effectiveAt: metadata.effectiveAt ?? metadata.recordedAt,
-    actor: metadata.actor,
-    onBehalfOf: metadata.onBehalfOf ?? null,
-    commandId: metadata.commandId,
-    policies: metadata.policies ?? [],
-  }
+  const event = parse(stored.type, upcast(stored.type, stored.metadata.schemaVersion, stored.data))
+  return event && asRecorded(event, stored)
 }
+
+/** An event with what the log knows of it. */
+export const asRecorded = <Event extends { type: string }>(event: Event, { revision, metadata }: Pick<StoredEvent, 'revision' | 'metadata'>): Recorded<Event> => ({
+  ...event,
+  revision,
+  recordedAt: metadata.recordedAt,
+  effectiveAt: metadata.effectiveAt ?? metadata.recordedAt,
+  actor: metadata.actor,
+  onBehalfOf: metadata.onBehalfOf ?? null,
+  commandId: metadata.commandId,
+  policies: metadata.policies ?? [],
+})
 
 /** A stored event by its kind; undefined for a kind or type this program does not know (it is older than the log). */
 export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {

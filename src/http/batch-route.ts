@@ -74,7 +74,10 @@ export const batchRoute = (services: Services) => async (app: FastifyInstance): 
           throw error
         }
       },
-      onError: (error) => problemOfError(error, request),
+      onError: (error) => {
+        services.writes.failed(error)
+        return problemOfError(error, request)
+      },
     })
     return reply.header('content-type', 'application/x-ndjson; charset=utf-8').send(Readable.from(asLines(answers)))
   })

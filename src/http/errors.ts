@@ -4,6 +4,7 @@ import { OlderThanLog } from '../commands/load.ts'
 import { problem, type Problem } from '../commands/problem.ts'
 import { toFieldProblems } from '../commands/registry.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
+import { whyNoWrites } from '../event-store/writes.ts'
 import { ModelBuilding, NotCaughtUp } from '../projections/read-models.ts'
 
 /** A refusal on its way to the caller. */
@@ -46,6 +47,8 @@ export const safe = (error: Error) => ({ name: error.name, code: 'code' in error
 const toProblem = (error: FastifyError | Error, request: FastifyRequest): { given: Problem; headers: Record<string, string> } => {
   const plain = (given: Problem) => ({ given, headers: {} })
   if (error instanceof ProblemError) return { given: error.problem, headers: error.headers }
+  const noWrites = whyNoWrites(error)
+  if (noWrites !== undefined) return plain(problem('log-unavailable', `Nothing can be written: ${noWrites}.`))
   if (error instanceof EventStoreUnavailable) return plain(problem('log-unavailable', 'The log did not answer in time.'))
   if (error instanceof OlderThanLog) return plain(problem('older-than-log', 'The stream holds events of a newer version.'))
   if (error instanceof ModelBuilding) return { given: problem('model-building', `${error.model} has read up to position ${error.position} of ${error.end}.`, { extensions: { model: error.model, position: String(error.position), end: String(error.end) } }), headers: { 'retry-after': '2' } }
@@ -73,5 +76,5 @@ const toProblem = (error: FastifyError | Error, request: FastifyRequest): { give
 
 const isUnreachable = (error: Error): boolean => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return /^(08|57P|53|25006)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client was closed/i.test(error.message)
+  return /^(08|57P|53)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client was closed|not queryable|connection has been discarded/i.test(error.message)
 }

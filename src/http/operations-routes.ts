@@ -6,10 +6,11 @@ import { EventStoreUnavailable } from '../event-store/port.ts'
 import { within } from '../event-store/waiting.ts'
 import { listCheckpoints } from '../projections/read-models.ts'
 import { claimsOf, requireRole } from './authenticate.ts'
+import { RETRY_AFTER } from './errors.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
-const Health = z.object({ status: z.enum(['ok', 'starting', 'draining', 'log-unavailable']), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
+const Health = z.object({ status: z.enum(['ok', 'starting', 'draining', 'log-unavailable']), reason: z.string().nullable(), version: z.string(), models: z.array(z.object({ model: z.string(), state: z.string(), position: z.string(), detail: z.string().nullable() })) }).meta({ id: 'Health' })
 
 /** A probe wants an answer soon: a log that takes longer is out of reach. */
 const PROBE_MS = 2000
@@ -19,17 +20,30 @@ export const healthRoutes = (services: Services) => async (app: FastifyInstance)
   const typed = app.withTypeProvider<ZodTypeProvider>()
   const tags = ['operations']
 
+  /** What stands in the way of commands, in words. */
+  const hindrance = async (): Promise<string | undefined> => {
+    const answers = <T>(who: string, asked: Promise<T>) => within(PROBE_MS, () => new EventStoreUnavailable('no answer'), asked).then(() => undefined, () => `${who} does not answer`)
+    const writes = services.writes.why()
+    const [postgres, log] = await Promise.all([answers('PostgreSQL', writes), answers('the log', services.runtime.store.head())])
+    return postgres ?? log ?? writes
+  }
+  const readiness = async (): Promise<Pick<z.infer<typeof Health>, 'status' | 'reason'>> => {
+    if (services.draining()) return { status: 'draining', reason: 'the service was asked to stop' }
+    const reason = await hindrance()
+    if (reason !== undefined) return { status: 'log-unavailable', reason }
+    const elsewhere = await services.answeredElsewhere().catch(() => [])
+    return elsewhere.length > 0 ? { status: 'starting', reason: `builds ${elsewhere.join(', ')}, which another process answers from an earlier version` } : { status: 'ok', reason: null }
+  }
+
   typed.get('/health/live', { schema: { tags, operationId: 'health-live', security: [], summary: 'Is the process alive? Touches no database', response: { 200: z.object({ status: z.literal('ok') }) } } }, async (_request, reply) => reply.send({ status: 'ok' }))
 
   typed.get('/health/ready', {
-    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining, with the log out of reach, or while it builds what another process still answers from an earlier version; names what lags, has stopped or is paused', response: { 200: Health, 503: Health } },
+    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining, with a log that is out of reach or takes no events, or while it builds what another process still answers from an earlier version, and says why; names what lags, has stopped or is paused', response: { 200: Health, 503: Health } },
   }, async (_request, reply) => {
     // Details of a stop name streams: those are for GET /projections, behind a token.
     const models = services.projections().map(({ model, state, position, detail }) => ({ model, state, position: String(position), detail: state === 'stopped' && detail !== null ? detail.replace(/ \(.*$/s, '') : null }))
-    const reached = () => within(PROBE_MS, () => new EventStoreUnavailable('no answer'), services.runtime.store.head()).then(starting, () => 'log-unavailable' as const)
-    const starting = async () => ((await services.answeredElsewhere().catch(() => [])).length > 0 ? ('starting' as const) : ('ok' as const))
-    const status = services.draining() ? ('draining' as const) : await reached()
-    return reply.status(status === 'ok' ? 200 : 503).headers(status === 'ok' ? {} : { 'retry-after': '1' }).send({ status, version: services.version, models })
+    const { status, reason } = await readiness()
+    return reply.status(status === 'ok' ? 200 : 503).headers(status === 'ok' ? {} : RETRY_AFTER).send({ status, reason, version: services.version, models })
   })
 }
 

@@ -3,7 +3,7 @@ import accepts from '@fastify/accepts'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { LogController, type ConnectionError, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type ConnectionError, type FastifyError, type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { problem } from '../commands/problem.ts'
 import { analyticsRoutes } from './analytics-routes.ts'
@@ -14,6 +14,7 @@ import { commandRoutes } from './command-routes.ts'
 import { complaintRoutes } from './complaint-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
+import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
@@ -42,7 +43,10 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   })
   app.setValidatorCompiler(compileValidator)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  app.setErrorHandler(handleError)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    services.writes.failed(error)
+    return handleError(error, request, reply)
+  })
   const methodsAt = collectMethods(app)
   app.setNotFoundHandler((request, reply) => {
     const methods = methodsAt(request.url)
@@ -55,8 +59,9 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
 
   await app.register(accepts)
   const headers = securityHeaders()
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers)
+    done()
   })
   await app.register(swagger, {
     openapi: {
@@ -71,13 +76,14 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   })
   await app.register(swaggerUi, { routePrefix: '/docs' })
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return done()
     reply.header('connection', 'close')
-    throw new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.'))
+    done(new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.')))
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode, ms: Math.round(reply.elapsedTime), caller: request.claims?.sub }, 'request')
+    done()
   })
 
   await app.register(descriptionRoutes)
@@ -99,6 +105,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(operationsRoutes(services))
     await api.register(customerRoutes(services, lookupLimit))
     await api.register(duplicatesRoutes(services, lookupLimit))
+    await api.register(duplicateCaseRoutes(services))
     await api.register(complaintRoutes(services))
     await api.register(organisationRoutes(services))
     await api.register(analyticsRoutes(services))

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Runtime } from '../commands/runtime.ts'
+import type { WriteWatch } from '../event-store/writes.ts'
 import type { ReadModels } from '../projections/read-models.ts'
 import type { RunnerStatus } from '../projections/runner.ts'
 import type { VerifyToken } from './token.ts'
@@ -11,6 +12,7 @@ export type Services = {
   runtime: Runtime
   readModels: ReadModels
   db: Kysely<unknown>
+  writes: WriteWatch
   verifyToken: VerifyToken
   projections: () => RunnerStatus[]
   /** Models that are being built here and that another process answers for meanwhile. */

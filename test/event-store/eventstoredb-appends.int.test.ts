@@ -35,6 +35,7 @@ const upsets: [string, (host: EventStoreDbHost) => unknown][] = [
     faults.answerAfterGone(round * 80)
     await pause(350)
   })],
+  ['every answer comes twice', ({ faults }) => faults.doubleAnswers(1000)],
   ['answers come after it is sent again', forMs(3200, ({ faults }) => faults.answerLate(2900), ({ faults }) => faults.answerLate(0))],
   ['appends are still in flight when they are sent again', forMs(2900, ({ faults }) => faults.delayAppends(2850), ({ faults }) => faults.delayAppends(0))],
   ['appends are in flight for longer than the server waits for them', forMs(3300, ({ faults }) => faults.delayAppends(3250), ({ faults }) => faults.delayAppends(0))],

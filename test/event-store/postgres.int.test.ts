@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { APPEND_LOCK } from '../../migrations/0001-log.ts'
 import { organisationKinds } from '../../src/domain/organisation/organisation.ts'
 import { canonical, sha256 } from '../../src/event-store/canonical.ts'
@@ -12,7 +12,7 @@ import { appendTogetherContract, makeTogether } from './contract-together.ts'
 import { collect, contend, eventStoreContract, expectWhole, follow, inTurn, makeAttempt, makeEvents, makeReceipt, makeWriter, newStream, readLog, times, until } from './contract.ts'
 
 /** A connection of one's own, besides those of the store. */
-const withClient = async <T>({ url }: TestDatabase, work: (client: pg.Client) => Promise<T>): Promise<T> => {
+const withClient = async <T>({ url }: Pick<TestDatabase, 'url'>, work: (client: pg.Client) => Promise<T>): Promise<T> => {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   return work(client).finally(() => client.end())
@@ -107,10 +107,10 @@ describe('the log in Postgres', () => {
     expect((await writer.append()).result).toMatchObject({ outcome: 'appended', revision: 1 })
   })
 
-  it('gives readers what is appended while a transaction stays open elsewhere', async () => {
-    await withClient(database, async (idle) => {
+  it.each([['in its database', () => database.url], ['in another one of the cluster', () => inject('postgresUrl')]])('gives readers what is appended while a transaction stays open %s', async (_where, url) => {
+    await withClient({ url: url() }, async (idle) => {
       await idle.query('begin isolation level repeatable read')
-      await idle.query('create table public.held (x integer)')
+      await idle.query('select pg_current_xact_id()')
       const subscriber = follow(store, { after: await store.head() })
       await inTurn(5, async () => {
         const { result } = await makeWriter(store).append()

@@ -140,10 +140,19 @@ export const batchAppend = (node: Node) => (call: ServerDuplexStream<Request, Ui
     return !refusal
   }
 
+  const resultOf = (expected: Expected, stream: string, outcome: Outcome | { kind: 'timeout' }) => {
+    if (outcome.kind === 'done') return success(outcome)
+    if (outcome.kind === 'wrong') return wrong(expected, outcome.current)
+    return outcome.kind === 'deleted' ? deleted(stream) : timeout()
+  }
+
   const answer = (correlation: Uuid | undefined, { stream, expected }: Pending, outcome: Outcome | { kind: 'timeout' }): void => {
-    if (outcome.kind === 'done') respond(correlation, stream, success(outcome))
-    else if (outcome.kind === 'wrong') respond(correlation, stream, wrong(expected, outcome.current))
-    else respond(correlation, stream, outcome.kind === 'deleted' ? deleted(stream) : timeout())
+    const result = resultOf(expected, stream, outcome)
+    respond(correlation, stream, result)
+    if (node.faults.doubling > 0) {
+      node.faults.doubling -= 1
+      respond(correlation, stream, result)
+    }
     unanswered -= 1
     if (unanswered === 0 && call.readableEnded) finish()
   }

@@ -12,6 +12,8 @@ export type Faults = {
   answerLate: (ms: number) => void
   /** The next `count` appends are done, then their connection dies before the answer. */
   loseAnswers: (count: number) => void
+  /** The answers of the next `count` appends of a batch call come twice. No server is known to do that; nobody may mind. */
+  doubleAnswers: (count: number) => void
   /** The connection of the next `count` appends dies before anything is done. */
   refuseBefore: (count: number) => void
   /** The connection of the next append dies at once, and the append is carried out so much later, after its caller has gone. */
@@ -31,6 +33,7 @@ export type FaultState = {
   frozen: boolean
   lateMs: number
   losing: number
+  doubling: number
   refusing: number
   goneMs: number | undefined
   notReady: boolean
@@ -43,7 +46,7 @@ export type FaultState = {
 }
 
 export const faultState = (delayMs = 0): FaultState => ({
-  frozen: false, lateMs: 0, losing: 0, refusing: 0, goneMs: undefined, notReady: false, leader: null, delayMs, live: new Set(), onThaw: new Set(),
+  frozen: false, lateMs: 0, losing: 0, doubling: 0, refusing: 0, goneMs: undefined, notReady: false, leader: null, delayMs, live: new Set(), onThaw: new Set(),
 })
 
 export type Sockets = { drop: () => void; freeze: () => void; thaw: () => void }
@@ -66,6 +69,9 @@ export const faultsOf = (state: FaultState, sockets: Sockets): Faults => ({
   },
   loseAnswers: (count) => {
     state.losing = count
+  },
+  doubleAnswers: (count) => {
+    state.doubling = count
   },
   refuseBefore: (count) => {
     state.refusing = count

@@ -20,6 +20,7 @@ Faults are lines on stdin, each answered with "ok <name>" or what is wrong with 
   freeze, thaw            sockets are neither read nor written
   answerLate <ms>         answers of appends come so much later; 0 ends it
   loseAnswers <count>     the next appends are done, then their connection dies
+  doubleAnswers <count>   the answers of the next appends of a batch call come twice
   refuseBefore <count>    the connection of the next appends dies before anything is done
   answerAfterGone <ms>    the connection of the next append dies, it is carried out so much later
   notReady on|off         appends and reads are answered with "Server Is Not Ready"
@@ -43,6 +44,7 @@ export const tellFault = (faults: Faults, line: string): string => {
     slowConsumers: faults.slowConsumers,
     answerLate: () => faults.answerLate(wholeNumber(first, 'ms')),
     loseAnswers: () => faults.loseAnswers(wholeNumber(first, 'count')),
+    doubleAnswers: () => faults.doubleAnswers(wholeNumber(first, 'count')),
     refuseBefore: () => faults.refuseBefore(wholeNumber(first, 'count')),
     answerAfterGone: () => faults.answerAfterGone(wholeNumber(first, 'ms')),
     delayAppends: () => faults.delayAppends(wholeNumber(first, 'ms')),

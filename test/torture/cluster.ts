@@ -9,6 +9,7 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded
 import { runTypeScript } from '../support/node.ts'
 import type { LogServer } from './log-server.ts'
 import { childrenOf, freePort, killNow, repository } from './processes.ts'
+import { startProxy, type Proxy } from './proxy.ts'
 
 /** A service process. Each life has a name of its own, by which Postgres knows its connections. */
 export type Service = { name: string; url: string; life: string; state: 'starting' | 'up' | 'dead'; dead: Promise<void> }
@@ -21,9 +22,17 @@ export type Cluster = {
   dataDir: string
   services: readonly Service[]
   faults: string[]
+  /** Postgres as the services reach it: through the proxy. */
   databaseUrl: () => string
+  /** And as one does who is not to be cut off. */
+  directUrl: () => string
+  proxy: Proxy
   token: () => Promise<string>
   start: (service: Service) => Promise<void>
+  /** Stops a process where it stands (SIGSTOP); call what is answered to let it go on. Undefined for one that is dead. */
+  freeze: (service: Service) => (() => void) | undefined
+  /** How often somebody, or the network to Postgres, has been frozen or thawed. */
+  freezes: () => number
   /** kill -9, and the end of what its connections had begun. */
   kill: (services: readonly Service[]) => Promise<void>
   /** kill -9 of all its processes; then it is started again. */
@@ -55,12 +64,15 @@ export const makeCluster = async (options: {
     promisify(execFile)(process.execPath, [...program, '--version'], { cwd: repository, env: { ...process.env, NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(dataDir, 'compiled') } }),
   ])
   let postgres: EmbeddedPostgres = started
-  const { port, url: databaseUrl } = postgres
+  const { port, url: directUrl } = postgres
+  const proxy = await startProxy(port)
+  const databaseUrl = Object.assign(new URL(directUrl), { port: String(proxy.port) }).href
   const faults: string[] = []
   const children = new Map<Service, ChildProcess>()
   const expectedDeaths = new Set<ChildProcess>()
   let lives = 0
   let deathsOfPostgres = 0
+  let freezes = 0
   let postgresUp = true
 
   const services: Service[] = []
@@ -108,7 +120,7 @@ export const makeCluster = async (options: {
 
   /** What a dead process had sent, Postgres finishes: wait until none of its connections is left. */
   const connectionsGone = async (gone: readonly string[]): Promise<void> => {
-    const client = new pg.Client({ connectionString: databaseUrl, application_name: 'torture' })
+    const client = new pg.Client({ connectionString: directUrl, application_name: 'torture itself' })
     client.on('error', () => undefined)
     await client.connect()
     try {
@@ -160,8 +172,20 @@ export const makeCluster = async (options: {
     services,
     faults,
     databaseUrl: () => databaseUrl,
+    directUrl: () => directUrl,
+    proxy,
     token: async () => (await readFile(join(dataDir, 'tokens', 'system'), 'utf8')).trim(),
     start,
+    freeze: (service) => {
+      const child = children.get(service)
+      if (service.state === 'dead' || !child?.kill('SIGSTOP')) return undefined
+      freezes += 1
+      return () => {
+        child.kill('SIGCONT')
+        freezes += 1
+      }
+    },
+    freezes: () => freezes + proxy.freezes(),
     kill: async (killed) => {
       const lost = killed.map((service) => service.life)
       killProcesses(killed)
@@ -184,6 +208,7 @@ export const makeCluster = async (options: {
       killProcesses(services)
       await Promise.all(services.map((service) => service.dead))
       await logServer?.close()
+      await proxy.close()
       await postgres.stop()
       await rm(dataDir, { recursive: true, force: true })
     },

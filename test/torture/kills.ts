@@ -5,7 +5,8 @@ import { appears, endOf, lookAt, type Seen } from './look.ts'
 import { whosePending } from './pending.ts'
 import type { Random } from './random.ts'
 import { stopAfterReserving } from './stopped.ts'
-import { happened, type UpsetTally } from './upsets.ts'
+import type { Takeovers } from './takeovers.ts'
+import { CARRIED_OUT_LATE, happened, type UpsetTally } from './upsets.ts'
 
 /** Two appends that follow each other in the protocol: a writer may be killed between them. */
 export const pairs = [
@@ -62,8 +63,8 @@ const often: readonly [Kind, ...Kind[]] = ['service', 'service', 'service', 'riv
 /** What a kill left behind: reservations without their customer. */
 type Orphan = { flight: Flight; number: number }
 
-export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; upsets: UpsetTally; runtime: Runtime; reservationWaitMs: number; patienceMs: number }) => {
-  const { cluster, load, random, tally, upsets, runtime, reservationWaitMs, patienceMs } = world
+export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random; tally: Tally; upsets: UpsetTally; runtime: Runtime; takeovers: Takeovers; reservationWaitMs: number; patienceMs: number }) => {
+  const { cluster, load, random, tally, upsets, runtime, takeovers, reservationWaitMs, patienceMs } = world
   const { logServer } = cluster
   const reviving = new Set<Promise<void>>()
   const count = (where: Between) => tally.counts.set(where, (tally.counts.get(where) ?? 0) + 1)
@@ -88,14 +89,14 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     const from = cut.reduce<bigint | undefined>((least, flight) => (least === undefined || flight.from < least ? flight.from : least), undefined)
     const commandIds = cut.map((flight) => flight.command.commandId)
     const { end, seen } = await lookAt(runtime.store, commandIds, from ?? 0n)
-    const pending = logServer ? await whosePending(cluster.databaseUrl(), commandIds) : new Set<string>()
+    const pending = logServer ? await whosePending(cluster.directUrl(), commandIds) : new Set<string>()
     const orphans: Orphan[] = []
     tally.inFlight += cut.length
     for (const flight of cut) {
       const events = seen.get(flight.command.commandId) ?? []
       const where = between(flight, events)
       if (where) count(where)
-      const done = events.some((event) => event.stream === `customer-${flight.command.customerId}` && event.type !== 'EntryAbandoned')
+      const done = events.some((event) => !event.stream.startsWith('identity-') && event.type !== 'EntryAbandoned')
       if (pending.has(flight.command.commandId)) count(done ? 'customer event → receipt' : 'pending receipt → customer event')
       if (events.some((event) => event.stream === `customer-${flight.command.customerId}`)) continue
       for (const { identity, number } of flight.command.gains) if (events.some((event) => event.stream === `identity-${identity}`)) orphans.push({ flight, number })
@@ -106,8 +107,12 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   }
 
   const killServices = async (killed: readonly Service[]) => {
-    const orphans = await killAndLook(killed, () => cluster.kill(killed))
+    const measure = await takeovers.from(killed.map(({ life }) => life))
     tally.services += killed.length
+    const orphans = await killAndLook(killed, () => {
+      measure()
+      return cluster.kill(killed)
+    })
     killed.forEach(revive)
     return orphans
   }
@@ -148,7 +153,7 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
       case 'service': {
         // Where it can be: what the dead one sent last is carried out when its successor is at it already.
         if (logServer?.tell && random.chance(0.4)) {
-          if (await logServer.tell(`answerAfterGone ${Math.floor(random.between(50, 2000))}`)) happened(upsets, 'carried out after the caller had gone')
+          if (await logServer.tell(`answerAfterGone ${Math.floor(random.between(50, 2000))}`)) happened(upsets, CARRIED_OUT_LATE)
           await pause(random.between(0, 15))
         }
         const orphans = await killServices([service])

@@ -4,7 +4,7 @@ import type { Runtime } from '../../src/commands/runtime.ts'
 import { customer } from '../../src/domain/customer/customer.ts'
 import { streamName } from '../../src/domain/customer/events.ts'
 import { EventStoreUnavailable } from '../../src/event-store/port.ts'
-import type { Command } from './load.ts'
+import type { Command } from './commands.ts'
 
 const reserve = async (runtime: Runtime, { customerId, commandId, gains }: Command): Promise<string> => {
   const loaded = await load(runtime, customer, streamName(customerId))

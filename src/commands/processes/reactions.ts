@@ -7,7 +7,7 @@ import { netSpend, purchases, streamName } from '../../domain/purchases/purchase
 import { isRejection } from '../../domain/rejection.ts'
 import type { RecordedEvent } from '../../event-store/port.ts'
 import type { ProcessLog } from '../../event-store/process-log.ts'
-import { groupOf } from '../group.ts'
+import { groupAt, groupOf } from '../group.ts'
 import { load } from '../load.ts'
 import { settleMerge, settleReversal } from '../merging.ts'
 import type { Runtime } from '../runtime.ts'
@@ -47,9 +47,12 @@ const mergeTypes = ['MergeStarted', 'CustomerMerged', 'MergeReversed', 'MergeUnd
 const mergeMoved: React = async (runtime, one, stored) => {
   if (one.kind !== 'customer') return []
   const { id, event } = one
-  const caseOf = async (absorbedId: string) => {
-    const caseId = caseIdOf([id, absorbedId])
-    return { caseId, state: (await load(runtime, duplicateCase, caseStream(caseId))).state }
+  /** The cases of any of the survivor's with any of the absorbed's: what became one, or is no longer. */
+  const casesOf = async (absorbedId: string) => {
+    const theirs = everyone(await groupAt(runtime, absorbedId)).map((member) => member.customerId)
+    const ours = everyone(await groupAt(runtime, id)).map((member) => member.customerId).filter((customerId) => !theirs.includes(customerId))
+    const caseIds = ours.flatMap((one) => theirs.map((other) => caseIdOf([one, other])))
+    return Promise.all(caseIds.map(async (caseId) => ({ caseId, state: (await load(runtime, duplicateCase, caseStream(caseId))).state })))
   }
   const cause = { causationId: stored.id, correlationId: stored.metadata.$correlationId }
   switch (event.type) {
@@ -61,13 +64,13 @@ const mergeMoved: React = async (runtime, one, stored) => {
       return []
     case 'CustomerMerged': {
       const { mergeId, absorbedId } = event.data
-      const { caseId, state } = await caseOf(absorbedId)
-      return state.status === 'none' ? [] : [{ command: 'close-duplicate-case', key: `close/${mergeId}`, body: { caseId, mergeId }, ...cause }]
+      const there = (await casesOf(absorbedId)).filter(({ state }) => state.status !== 'none' && state.status !== 'merged')
+      return there.map(({ caseId }) => ({ command: 'close-duplicate-case', key: `close/${mergeId}/${caseId}`, body: { caseId, mergeId }, ...cause }))
     }
     case 'MergeUndone': {
       const { mergeId, absorbedId } = event.data
-      const { caseId, state } = await caseOf(absorbedId)
-      return state.status === 'merged' && state.mergeId === mergeId ? [{ command: 'dismiss-duplicate-case', key: `undo/${mergeId}`, body: { caseId, reason: 'The merge was reversed.' }, ...cause }] : []
+      const there = (await casesOf(absorbedId)).filter(({ state }) => state.status === 'merged' && state.mergeId === mergeId)
+      return there.map(({ caseId }) => ({ command: 'dismiss-duplicate-case', key: `undo/${mergeId}/${caseId}`, body: { caseId, reason: 'The merge was reversed.' }, ...cause }))
     }
     default:
       return []

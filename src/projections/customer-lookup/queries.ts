@@ -138,6 +138,17 @@ export const customerById = async (
   }
 }
 
+/** Who stands for each of these customers, as this viewer sees it, with the ids of all that is part of it; by the id asked for. */
+export const customerSummaries = async (db: Kysely<unknown>, schema: string, asked: readonly string[], viewer: Viewer, nameCharacters: number): Promise<Map<string, CustomerSummary & { absorbed: string[] }>> => {
+  const standing = await sql<{ customer_id: string; survivor_id: string }>`select customer_id, survivor_id from ${table(schema, 'customer')} where customer_id = any(${[...asked]}::text[])`.execute(db)
+  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = any(${standing.rows.map((row) => row.survivor_id)}::text[])`.execute(db)
+  const found = new Map((await asOneEach(db, schema, z.array(Row).parse(rows))).map(({ row, absorbed }) => [row.customer_id, { ...toSummary(row, nameCharacters), absorbed }]))
+  return new Map(standing.rows.flatMap((row) => {
+    const one = found.get(row.survivor_id)
+    return one ? [[row.customer_id, one] as const] : []
+  }))
+}
+
 /**
  * Customers, newest entry first, after `before` (the ordinal a page ended with). By `identity` those one may not see
  * are found as well, masked; any other search shows only what the viewer sees in full, since fragments would unmask.
