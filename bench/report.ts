@@ -1,8 +1,11 @@
 /** One figure: its value, and its ratio to what was measured beside it in the same run. */
 export type Figure = { name: string; value: number; unit: string; ratios: Record<string, number> }
 
+/** What a matcher's answer is worth: the value is F1. */
+export type MatchingFigure = Figure & { precision: number; recall: number; f1: number }
+
 /** What a benchmark is handed. `say` tells people what is going on; figures go to standard output. */
-export type BenchmarkOptions = { say: (message: string) => void; url?: string; events?: number }
+export type BenchmarkOptions = { say: (message: string) => void; url?: string; events?: number; size?: number; data?: string; map?: string; truth?: string }
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((one, other) => one - other)

@@ -3,8 +3,10 @@ import { benchmarkAppend } from './append.ts'
 import { benchmarkCatchUp } from './catch-up.ts'
 import { benchmarkCommands } from './commands.ts'
 import { benchmarkBatch, benchmarkCreate } from './create.ts'
+import { benchmarkDuplicates } from './duplicates.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
 import { benchmarkLag } from './lag.ts'
+import { benchmarkMatching } from './matching.ts'
 import { benchmarkLoad, benchmarkRead } from './read.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
@@ -17,8 +19,10 @@ const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]
   read: benchmarkRead,
   load: benchmarkLoad,
   'catch-up': benchmarkCatchUp,
-  eventstoredb: benchmarkEventStoreDb,
   lag: benchmarkLag,
+  duplicates: benchmarkDuplicates,
+  matching: benchmarkMatching,
+  eventstoredb: benchmarkEventStoreDb,
 }
 
 const count = (text: string): number => {
@@ -32,12 +36,16 @@ const program = new Command('bench')
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
   .option('--events <number>', 'how many events the log of catch-up has; a million unless told', count)
-  .action(async (names: string[], { json, url, events }: { json: boolean; url?: string; events?: number }) => {
+  .option('--size <customers>', 'how many customers the duplicates benchmark has; a million unless told', count)
+  .option('--data <csv>', 'a file of your own for the matching benchmark, with --map and --truth')
+  .option('--map <yaml>', 'what its columns mean (bench/matching/*.yaml; docs/matching.md)')
+  .option('--truth <column>', 'the column that tells which records are one customer')
+  .action(async (names: string[], { json, ...options }: { json: boolean } & Omit<BenchmarkOptions, 'say'>) => {
     const unknown = names.filter((name) => !(name in benchmarks))
     if (unknown.length > 0) program.error(`there is no benchmark ${unknown.join(', ')}: there are ${Object.keys(benchmarks).join(', ')}`)
     for (const name of names.length > 0 ? names : Object.keys(benchmarks)) {
       const say = (message: string) => process.stderr.write(`${name}: ${message}\n`)
-      print((await benchmarks[name]?.({ say, ...(url === undefined ? {} : { url }), ...(events === undefined ? {} : { events }) })) ?? [], json)
+      print((await benchmarks[name]?.({ say, ...options })) ?? [], json)
     }
   })
 

@@ -6,6 +6,7 @@ import * as pendingAppends from './0003-pending-appends.ts'
 import * as appendTogether from './0004-append-together.ts'
 import * as projectionPause from './0005-projection-pause.ts'
 import * as appendBatch from './0006-append-batch.ts'
+import * as duplicateScan from './0007-duplicate-scan.ts'
 
 // A new migration is one line here. What has been released never changes.
 const provider: MigrationProvider = {
@@ -16,6 +17,7 @@ const provider: MigrationProvider = {
     '0004-append-together': appendTogether,
     '0005-projection-pause': projectionPause,
     '0006-append-batch': appendBatch,
+    '0007-duplicate-scan': duplicateScan,
   }),
 }
 

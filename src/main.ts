@@ -25,6 +25,7 @@ import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
+import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
@@ -39,6 +40,7 @@ export type Core = {
   runtime: Runtime
   keyring: Keyring
   processLog: ProcessLog
+  readModels: ReadModels
   writes: WriteWatch
   placeId: string
   /** Where the log has been before it was copied to where it is. */
@@ -52,9 +54,10 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const { pool, db, store, keyring, codec, close } = openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
+  const { pool, db, store, keyring, codec, close: closeStorage } = openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
+  const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
   const runtime: Runtime = {
     store,
     codec,
@@ -65,7 +68,12 @@ export const openCore = async (config: Config, connectionString: string, report:
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
+    nearMatches: makeNearMatchFinder(readModels),
     ...(observe ? { observe } : {}),
+  }
+  const close = async () => {
+    await readModels.close()
+    await closeStorage()
   }
   try {
     await runtime.organisation.refresh()
@@ -73,7 +81,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
     await adoptPlace(pool, places)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), writes: watchWrites({ connectionString, pool }), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, writes: watchWrites({ connectionString, pool }), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
@@ -165,11 +173,9 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   try {
     const core = await whenReachable(config.startWaitMs, onProgress, () => openCore(config, database.connectionString, (message) => logger.warn(message), observe))
     started.push(core.close)
-    const { db, runtime, processLog, writes, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
+    const { db, runtime, processLog, readModels, writes, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
-    const readModels = makeReadModels({ db, connectionString, head: runtime.store.head, waitMs: config.readWaitMs })
-    started.push(readModels.close)
     const [currentKey, ...earlierKeys] = secrets.masterKeys
     const projector = startProjector(
       { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), placeId, earlierPlaces: [...earlierPlaces], analystRole },

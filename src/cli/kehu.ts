@@ -3,11 +3,13 @@ import { ConfigError, readConfig } from '../config.ts'
 import { ProblemError } from '../http/errors.ts'
 import { version } from '../main.ts'
 import { compare } from './compare.ts'
+import { addDuplicatesCommands } from './duplicates/command.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
 import { ImportFault } from './import/fault.ts'
 import { importFile, type ImportCommand } from './import/import.ts'
 import { keysRotate } from './keys.ts'
 import { addLogCommands } from './log/command.ts'
+import { addMatchingCommands } from './matching/command.ts'
 import { processesTable } from './processes.ts'
 import { pauseProjection, projectionsTable, pruneProjections, rebuildModel, resumeProjection } from './projections.ts'
 import { replayOwnership } from './replay.ts'
@@ -79,6 +81,8 @@ program.command('import <file>').description('take over a file of another system
   .action((file: string, options: ImportCommand) => importFile(config(), file, options))
 
 addLogCommands(program, config)
+addMatchingCommands(program, config)
+addDuplicatesCommands(program, config)
 
 /** One clear line for whoever typed it; the rest is in the log. */
 const explain = (error: unknown): string => {

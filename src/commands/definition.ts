@@ -6,6 +6,7 @@ import type { Organisation } from '../domain/organisation/organisation.ts'
 import type { Rejection } from '../domain/rejection.ts'
 import type { JsonObject } from '../event-store/port.ts'
 import type { Loaded } from './load.ts'
+import type { WouldBe } from './near-matches.ts'
 import type { Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -49,6 +50,8 @@ export type CommandDefinition<Body, State, Event> = {
   place?: (runtime: Runtime, body: Body, loaded: Loaded<State>) => Promise<Placed<Body, State> | undefined>
   /** What a dry run tells besides the events. */
   preview?: (runtime: Runtime, body: Body) => Promise<JsonObject>
+  /** Whom this command would enter, where others that are like it are to be looked for before it is decided. */
+  wouldBe?: (state: State, body: Body, runtime: Pick<Runtime, 'organisation' | 'keyedHash'>) => WouldBe | undefined
   /** For customers: what rights and reservations are decided on. Absent for other streams. */
   asCustomer?: { state: (state: State) => Customer; events: (events: readonly Event[]) => readonly CustomerEvent[] }
 }

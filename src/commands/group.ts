@@ -1,8 +1,8 @@
-import { customer, ownershipNow, type Customer } from '../domain/customer/customer.ts'
+import { customer, type Customer } from '../domain/customer/customer.ts'
 import { streamName } from '../domain/customer/events.ts'
 import { asOne, earlierOf, everyone, type Entry, type Group } from '../domain/customer/group.ts'
 import { load, type Loaded } from './load.ts'
-import type { Holder } from './reservation.ts'
+import { holderFrom, type Holder } from './reservation.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A group as its streams tell it. */
@@ -49,8 +49,7 @@ export const customerAsRecorded = async (runtime: Runtime, customerId: string): 
 export const holderAsOne = async (runtime: Runtime, holder: Holder): Promise<Holder & { absorbedId?: string }> => {
   const { customerId, state } = await groupOf(runtime, holder.customerId)
   if (customerId === holder.customerId) return holder
-  const ownership = ownershipNow(state)
-  return { customerId, ownerId: ownership?.ownerId ?? null, since: ownership?.at ?? null, absorbedId: holder.customerId }
+  return { ...holderFrom(runtime, customerId, state), absorbedId: holder.customerId }
 }
 
 const entryOf = async (runtime: Runtime, { customerId, state }: Group): Promise<Entry> => {

@@ -16,6 +16,7 @@ import { customerAsOne, customerAsRecorded, holderAsOne } from './group.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
 import { recall } from './folds.ts'
 import { expectedRevision, load, type Loaded } from './load.ts'
+import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
 import { reservations, type Attempt, type Holder } from './reservation.ts'
@@ -97,7 +98,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     if (dryRun) return answer(refused)
     const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
-    if (refused.status === 403) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
+    if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)
   }
 
@@ -110,10 +111,11 @@ export const handle = async <Body extends object, State, Event extends { type: s
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
+  let nearMatches: Context['nearMatches']
   const decide = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
-    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity }
+    const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
@@ -136,11 +138,14 @@ export const handle = async <Body extends object, State, Event extends { type: s
       ? problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision } }) : undefined
     const relatedId = command.customerOf?.(body)
     const related = relatedId === undefined ? null : await customerAsOne(runtime, relatedId)
+    const near = await lookForNearMatches(runtime, command.wouldBe?.(loaded.state, body, runtime))
+    nearMatches = near.found
     const others = await Promise.all((command.customersOf?.(body, decideOn) ?? []).map((customerId) => customerAsRecorded(runtime, customerId)))
     let decision = decide(decideOn, now, related, others)
     if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decide(decideOn, now, related, others)
     const gained = isRejection(decision) ? [] : identitiesGained(command.asCustomer?.events(decision.events) ?? [])
-    return { loaded, now, changed, decision, gained, isAppend: changed === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
+    const unable = changed ?? near.problem
+    return { loaded, now, unable, decision, gained, isAppend: unable === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -154,13 +159,13 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (receipt) return again(receipt)
     }
     if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, streamAt(target)))
-    const { loaded, now, changed, decision, gained } = considered
-    if (changed) return answer(changed)
+    const { loaded, now, unable, decision, gained } = considered
+    if (unable) return answer(unable)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
 
     // 5. reserve, seal and chain
-    const { events } = decision
+    const { events, warnings = [] } = decision
     const customer = command.asCustomer?.state(loaded.state)
     const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
     const reliedOn: string[] = []
@@ -169,7 +174,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
         const holder = await findHolder(name)
         if (holder && holder.customerId !== id) return refuse(await duplicate(runtime, holder))
       }
-      return { status: 200, body: { commandId, ...named, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [], ...(await command.preview?.(runtime, body)) }, commandId }
+      return { status: 200, body: { commandId, ...named, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings, ...(await command.preview?.(runtime, body)) }, commandId }
     }
     if (attempt && gained.length > 0) {
       const reservation = await reserve(gained, attempt, reliedOn)
@@ -192,7 +197,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
 
     // 6. append with the receipt
     const revision = loaded.head.revision + sealed.length
-    const content = { commandId, ...named, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings: [] }
+    const content = { commandId, ...named, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings }
     const receipt = receiptOf(command.creates ? 201 : 200, content, [stream, ...gained.map((name) => `identity-${name}`)])
     const result = await runtime.store.append({ stream, expectedRevision: expectedRevision(loaded.head), events: sealed, receipt }).catch((error: unknown) => {
       if (error instanceof AppendTooLarge) return error

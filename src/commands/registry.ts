@@ -24,6 +24,7 @@ import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
 import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
+import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
 import { refusalFor, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
@@ -37,6 +38,8 @@ export type Command = {
   idName: string
   creates: boolean
   right: Right
+  /** Whether its answer may tell of customers that are like the one it names. */
+  looksUp: boolean
   run: (runtime: Runtime, body: unknown, envelope: Envelope) => Promise<Answer>
   /** A body checked once, to be run when its turn comes: commands to one stream keep their order in a batch. */
   prepare: (body: unknown) => Prepared
@@ -56,6 +59,7 @@ const register = <Body extends object, State, Event extends { type: string; data
   idName: definition.idName,
   creates: definition.creates,
   right: definition.right,
+  looksUp: definition.wouldBe !== undefined,
   run: async (runtime, body, envelope) => observed(runtime, definition.name, async () => concluded(runtime, envelope, await runChecked(runtime, definition, () => checked(definition, body), envelope), conclude)),
   prepare: (body) => {
     const given = checked(definition, body)
@@ -116,10 +120,10 @@ const ofContact = (body: { contactId: string }): Fact => body
 const ofIdentifier = (body: { identifier: Identifier }): Fact => body
 
 const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?: string | undefined }>(
-  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, factOf?: (body: Body) => Fact,
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, factOf?: (body: Body) => Fact, wouldBe?: CommandDefinition<Body, Customer, CustomerEvent>['wouldBe'],
 ): Command =>
   register<Body, Customer, CustomerEvent>({
-    name, summary, right, schema, decide, creates: right === 'enter',
+    name, summary, right, schema, decide, creates: right === 'enter', ...(wouldBe ? { wouldBe } : {}),
     decider: customer,
     idName: 'customerId',
     target: (body, newId) => body.customerId ?? newId('customer'),
@@ -169,7 +173,7 @@ const besideCustomer = <Body extends { customerId: string }, State, Event extend
 
 /** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
 export const registry: readonly Command[] = [
-  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create),
+  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, undefined, wouldBeEntered),
   ofCustomer('change-profile', { en: 'Change name and fields', zh: '修改资料' }, 'work', profile.ChangeProfile, profile.changeProfile),
   ofCustomer('recategorise-customer', { en: 'Move to another category', zh: '变更主分类' }, 'direct', profile.RecategoriseCustomer, profile.recategorise),
   ofCustomer('add-contact', { en: 'Add a contact', zh: '添加联系人' }, 'work', profile.AddContact, profile.addContact),

@@ -2,6 +2,7 @@ import type { Codec } from '../event-store/codec.ts'
 import type { EventStore } from '../event-store/port.ts'
 import type { Folds } from './folds.ts'
 import type { KeyedHash } from './keyed-hash.ts'
+import type { NearMatchFinder } from './near-matches.ts'
 import type { LiveOrganisation } from './organisation.ts'
 
 /** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
@@ -19,6 +20,8 @@ export type Runtime = {
   reservationWaitMs: number
   /** Streams as they were last known: what is decided on them is appended at that revision, or decided again. */
   folds?: Folds
+  /** Looks for customers that are like another; without it nobody looks. */
+  nearMatches?: NearMatchFinder
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

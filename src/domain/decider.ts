@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { FoundNearMatches } from './customer/near-matches.ts'
 import type { Organisation, PolicyReference } from './organisation/organisation.ts'
-import type { Rejection } from './rejection.ts'
+import type { Extension, Rejection } from './rejection.ts'
 
 /** RFC 3339, UTC, milliseconds: such texts sort as the instants do. */
 export type Instant = string
@@ -51,9 +52,14 @@ export type Context = {
   newId: (what: string) => string
   /** Keyed hash of a normalised identifier: compares without being known. */
   identityOf: (kind: string, value: string) => string
+  /** Who is like the customer about to be entered; absent where nobody looked. */
+  nearMatches?: FoundNearMatches | undefined
 }
 
-export type Accepted<Event> = { events: Event[]; effectiveAt?: Instant; policies?: PolicyReference[] }
+/** Something the caller should know of a command that was accepted: a word, a sentence, and facts a program can use. */
+export type Warning = { warning: string; detail: string; [fact: string]: Extension }
+
+export type Accepted<Event> = { events: Event[]; effectiveAt?: Instant; policies?: PolicyReference[]; warnings?: Warning[] }
 export type Decision<Event> = Accepted<Event> | Rejection
 
 export type Decider<State, Event> = {

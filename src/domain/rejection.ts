@@ -19,6 +19,7 @@ export const rejections = {
   'not-permitted': { status: 403, title: 'This caller may not do this', receipt: false, advice: 'Ask the owner, or a manager of the department that holds the customer.' },
   'customer-exists': { status: 409, title: 'A customer with this id exists', receipt: true, advice: 'Choose another customerId or leave it out.' },
   'duplicate-customer': { status: 409, title: 'An identifier is already held by another customer', receipt: true, advice: 'Work with the holder named here: ask its owner to share it, or claim it when it is in the pool.' },
+  'near-duplicate': { status: 409, title: 'Customers much like this one are here already', receipt: false, advice: 'Look at the candidates named here. If none is the same, send the command again with an acknowledgement that names each of them, and a reason.' },
   'identifier-not-held': { status: 409, title: 'This customer does not hold this identifier', receipt: true, advice: 'GET /customers/{id} shows the identifiers it holds.' },
   'already-owned': { status: 409, title: 'The customer has an owner', receipt: true, advice: 'Ask the owner or a manager for a transfer.' },
   'not-owned': { status: 409, title: 'The customer has no such owner', receipt: true, advice: 'It is in the public pool or held by someone else at that time: claim-ownership takes it from the pool.' },
@@ -55,7 +56,7 @@ export const rejections = {
 export type RejectionName = keyof typeof rejections
 export type FieldProblem = { path: string; message: string }
 export type Scalar = string | number | boolean | null
-export type Extension = Scalar | Scalar[] | { [key: string]: Scalar | Scalar[] }
+export type Extension = Scalar | Extension[] | { [key: string]: Extension }
 
 /** A refusal: what was wrong, in words without personal values, and facts a program can use. */
 export type Rejection = { rejected: RejectionName; detail: string; errors?: FieldProblem[]; extensions?: Record<string, Extension> }

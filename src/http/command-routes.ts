@@ -7,6 +7,7 @@ import { registry } from '../commands/registry.ts'
 import { rolesWith } from '../commands/rights.ts'
 import { callerOf, claimsOf, requireRole } from './authenticate.ts'
 import { ProblemError, sendProblem } from './errors.ts'
+import type { LookupLimit } from './lookup-limit.ts'
 import { AcceptedBody, problemResponses, ReceiptBody } from './schemas.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -30,7 +31,7 @@ export const revisionOf = (ifMatch: string | undefined): number | undefined => {
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** One route for each command of the registry. The body is checked on the command path, the same for a line of a batch. */
-export const commandRoutes = (services: Services) => async (app: FastifyInstance): Promise<void> => {
+export const commandRoutes = (services: Services, lookupLimit: LookupLimit) => async (app: FastifyInstance): Promise<void> => {
   const typed = app.withTypeProvider<ZodTypeProvider>()
   for (const command of registry) {
     typed.post(`/commands/${command.name}`, {
@@ -42,18 +43,22 @@ export const commandRoutes = (services: Services) => async (app: FastifyInstance
         headers: Headers,
         querystring: z.strictObject({ dryRun: z.enum(['true', 'false']).optional().describe('true: decide, and append nothing') }),
         body: command.schema,
-        response: { 200: AcceptedBody, 201: AcceptedBody, ...problemResponses(400, 401, 403, 404, 409, 412, 413, 415, 422, 503) },
+        response: { 200: AcceptedBody, 201: AcceptedBody, ...problemResponses(400, 401, 403, 404, 409, 412, 413, 415, 422, 503), ...(command.looksUp ? problemResponses(429) : {}) },
       },
       // The body is checked once, on the command path; here only headers and query.
       validatorCompiler: (part) => (part.httpPart === 'body' ? (data: unknown) => ({ value: data }) : compileValidator(part)),
     }, async (request, reply) => {
       const headers = request.headers
+      const claims = claimsOf(request)
+      const dryRun = request.query.dryRun === 'true'
+      // An entry that is tried leaves nothing behind, and tells who is like it: that is a look-up.
+      if (dryRun && command.looksUp) await lookupLimit.take(claims, services.runtime.organisation.current(), 1)
       const envelope: Envelope = {
-        caller: callerOf(claimsOf(request), headers['on-behalf-of']),
+        caller: callerOf(claims, headers['on-behalf-of']),
         key: headers['idempotency-key'],
         ifMatch: revisionOf(headers['if-match']),
         traceparent: headers.traceparent !== undefined && TRACEPARENT.test(headers.traceparent) ? headers.traceparent : undefined,
-        dryRun: request.query.dryRun === 'true',
+        dryRun,
       }
       return sendAnswer(reply, await command.run(services.runtime, request.body, envelope))
     })

@@ -2,12 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { problem } from '../commands/problem.ts'
+import { wouldBeOf, type WouldBe as WouldBeCustomer } from '../commands/near-matches.ts'
 import { toFieldProblems } from '../commands/registry.ts'
 import { checkText } from '../commands/text.ts'
 import { Identifier, normaliseIdentifier } from '../domain/customer/identifier.ts'
+import { MOST_CANDIDATES, shownNearMatch, type NearMatch } from '../domain/customer/near-matches.ts'
 import { CreateCustomer } from '../domain/customer/profile.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
-import { customerById } from '../projections/customer-lookup/queries.ts'
+import { customerSummaries, type CustomerSummary } from '../projections/customer-lookup/queries.ts'
 import { duplicates } from '../projections/duplicates/project.ts'
 import { holders } from '../projections/duplicates/queries.ts'
 import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
@@ -16,6 +18,7 @@ import type { LookupLimit } from './lookup-limit.ts'
 import { After, afterOf, asOfAnswer } from './parameters.ts'
 import { AsOfBody, problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
+import type { Claims } from './token.ts'
 import { compileValidator } from './validator.ts'
 
 /** A would-be customer, as complete as it is by then: nothing is required. */
@@ -23,9 +26,13 @@ const WouldBe = CreateCustomer.partial().extend({ identifiers: z.array(Identifie
 
 const CandidateBody = z.object({
   customerId: z.string(),
-  match: z.literal('identifier').describe('identifier: the same identifier, normalised'),
+  match: z.enum(['identifier', 'near']).describe('identifier: the same identifier, normalised. near: much like it'),
   identifiers: z.array(z.number().int()).describe('Which of those sent, counted from 0'),
+  score: z.number().nullable().describe('How much speaks for it, in bits; null for an identifier, which is certain'),
+  probability: z.number().nullable(),
+  reasons: z.array(z.object({ comparison: z.string(), level: z.string(), en: z.string(), zh: z.string() })).describe('Why, what weighs most first; never a value'),
   ownerId: z.string().nullable().describe('null: in the public pool'),
+  departmentId: z.string().nullable().describe('The department responsible: whom to ask where there is no owner'),
   since: z.string().nullable(),
   name: z.string().nullable().describe('Masked where the caller may not see the customer'),
   full: z.boolean(),
@@ -36,7 +43,8 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
   app.withTypeProvider<ZodTypeProvider>().post('/duplicates/check', {
     schema: {
       tags: ['duplicates'], operationId: 'check-duplicates', summary: 'Is this customer already here? 查重', body: WouldBe, querystring: z.strictObject(After),
-      response: { 200: z.object({ candidates: z.array(CandidateBody), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 413, 415, 422, 429, 503) },
+      description: 'By identifier, and by likeness as create-customer looks for it: for that a category is needed, which says what the fields mean.',
+      response: { 200: z.object({ candidates: z.array(CandidateBody), weightsVersion: z.number().int(), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 413, 415, 422, 429, 503) },
     },
     // Checked below, like a command's body: so that faults have the same form.
     validatorCompiler: (part) => (part.httpPart === 'body' ? (data: unknown) => ({ value: data }) : compileValidator(part)),
@@ -50,20 +58,44 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
       if (!normal.ok) throw new ProblemError(problem('invalid-body', 'An identifier is not valid.', { errors: [{ path: `identifiers/${index}/value`, message: normal.message }] }))
       return runtime.keyedHash.identity(normal.kind, normal.value)
     })
+    const described = wouldBeOf(wouldBe, runtime)
     const after = afterOf(runtime, request.query.after)
-    const giveBack = await lookupLimit.take(claims, organisation, identities.length)
+    const giveBack = await lookupLimit.take(claims, organisation, identities.length + (described ? 1 : 0))
+
     const { result: held, asOf } = await readModels.query(duplicates, { after }, (db, schema) => holders(db, schema, identities))
-    const viewer = viewerOf(claims, organisation)
-    const { nameCharacters } = organisation.policies.visibility.value
-    const byCustomer = Map.groupBy(held, (one) => one.customerId)
-    const candidates = await Promise.all([...byCustomer].map(async ([customerId, found]) => {
-      const { result: customer } = await readModels.query(customerLookup, { after: asOf.position }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters))
-      const identifiers = identities.flatMap((identity, index) => (found.some((one) => one.identity === identity) ? [index] : []))
-      return { customerId: customer?.customerId ?? customerId, match: 'identifier' as const, identifiers, ownerId: customer?.ownerId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
-    }))
-    await giveBack(new Set(candidates.flatMap((candidate) => (candidate.full ? candidate.identifiers : []))).size)
-    return reply.send({ candidates, asOf: asOfAnswer(runtime, asOf) })
+    const near = described ? await findNear(services, described) : []
+    const found = [
+      ...[...Map.groupBy(held, (one) => one.customerId)].map(([customerId, holding]) => ({
+        customerId, match: 'identifier' as const, identifiers: identities.flatMap((identity, index) => (holding.some((one) => one.identity === identity) ? [index] : [])), score: null, probability: null, reasons: [],
+      })),
+      ...near.map((one) => ({ ...shownNearMatch(one), match: 'near' as const, identifiers: [] })),
+    ]
+    const seen = await seenBy(services, claims, found.map(({ customerId }) => customerId), asOf.position)
+    const candidates = found.map((one) => {
+      const customer = seen.get(one.customerId)
+      return { ...one, customerId: customer?.customerId ?? one.customerId, ownerId: customer?.ownerId ?? null, departmentId: customer?.departmentId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
+    })
+    const ownIdentifiers = new Set(candidates.flatMap((candidate) => (candidate.full ? candidate.identifiers : []))).size
+    // Trying name after name would unmask one like trying numbers: only a look that shows nothing but what one sees is free.
+    const ownNear = near.length > 0 && candidates.every((candidate) => candidate.match === 'identifier' || candidate.full) ? 1 : 0
+    await giveBack(ownIdentifiers + ownNear)
+    return reply.send({ candidates, weightsVersion: organisation.policies.matching.version, asOf: asOfAnswer(runtime, asOf) })
   })
+}
+
+/** By the same function as an entry. */
+const findNear = async ({ runtime }: Services, described: Pick<WouldBeCustomer, 'profile' | 'identities'>): Promise<readonly NearMatch[]> => {
+  const found = await runtime.nearMatches?.ofWouldBe(described, { weights: runtime.organisation.current().policies.matching, most: MOST_CANDIDATES })
+  if (found === 'unavailable') throw new ProblemError(problem('model-building', 'Who is like this customer cannot be looked up yet.', { extensions: { model: duplicates.model } }))
+  return found?.candidates ?? []
+}
+
+/** Who stands for these customers, as the caller sees it, by the id asked for. */
+const seenBy = async ({ runtime, readModels }: Services, claims: Claims, customerIds: readonly string[], after: bigint): Promise<Map<string, CustomerSummary>> => {
+  if (customerIds.length === 0) return new Map()
+  const organisation = runtime.organisation.current()
+  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, customerIds, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
+  return result
 }
 
 const checkedBody = (body: unknown): z.infer<typeof WouldBe> => {

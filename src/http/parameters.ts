@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readPositionToken, positionToken } from '../commands/position.ts'
 import { problem } from '../commands/problem.ts'
 import type { Runtime } from '../commands/runtime.ts'
+import { normaliseIdentifier, parseIdentifierQuery } from '../domain/customer/identifier.ts'
 import { Id, InstantInput } from '../domain/values.ts'
 import type { AsOf } from '../projections/read-models.ts'
 import { ProblemError } from './errors.ts'
@@ -14,6 +15,16 @@ export const Page = {
   cursor: z.string().regex(/^\d{1,18}$/, 'must be the cursor of a Link header').optional().describe('Where the next page begins, as the Link header says'),
 }
 export const PointInTime = z.string().max(40).describe('An instant (2026-03-03T09:30:00+08:00), or a day (2026-03-03): the end of it in the organisation’s time zone')
+export const WholeIdentifier = z.string().max(300).describe('A whole identifier, e.g. mobile:13800138000, uscc:…, other:<issuer>:<number>')
+
+/** The identity an identifier names, whichever way it is written. */
+export const identityOf = ({ keyedHash }: Pick<Runtime, 'keyedHash'>, text: string): string => {
+  // A plus sign that was not percent-encoded arrives as a space: no number begins with one.
+  const parsed = parseIdentifierQuery(text.replace(/^mobile: /, 'mobile:+'))
+  const normal = parsed.ok ? normaliseIdentifier(parsed.identifier) : parsed
+  if (!normal.ok) throw new ProblemError(problem('invalid-parameters', 'The identifier is not valid.', { errors: [{ path: 'identifier', message: normal.message }] }))
+  return keyedHash.identity(normal.kind, normal.value)
+}
 
 /** The position a query must have reached: undefined when any will do. */
 export const afterOf = (runtime: Runtime, token: string | undefined, name = 'after'): bigint | undefined => {

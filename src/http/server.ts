@@ -17,6 +17,7 @@ import { descriptionRoutes } from './description-routes.ts'
 import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
@@ -100,11 +101,12 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     })
     api.addHook('preHandler', (request) => recordRead(services, request))
     const lookupLimit = makeLookupLimit()
-    await api.register(commandRoutes(services))
+    await api.register(commandRoutes(services, lookupLimit))
     await api.register(batchRoute(services))
     await api.register(operationsRoutes(services))
     await api.register(customerRoutes(services, lookupLimit))
     await api.register(duplicatesRoutes(services, lookupLimit))
+    await api.register(identifierRoutes(services, lookupLimit))
     await api.register(duplicateCaseRoutes(services))
     await api.register(complaintRoutes(services))
     await api.register(organisationRoutes(services))

@@ -73,6 +73,7 @@ export const queries: Record<string, string> = {
   'get-ownership': 'clerk manager system auditor',
   'get-lifecycle': 'clerk manager system auditor',
   'check-duplicates': 'clerk manager system auditor',
+  'get-identifier-history': 'manager system auditor',
   'get-events': 'auditor',
   'list-attempts': 'auditor',
   'list-reads': 'auditor',

@@ -213,6 +213,7 @@ const otherValue = ({ name, type }: Column) => {
   switch (type.split(' ')[0]) {
     case 'text': return sql`coalesce(${column}, '') || 'x'`
     case 'integer': case 'bigint': return sql`coalesce(${column}, 0) + 1`
+    case 'bigint[]': return sql`${column} || 1::bigint`
     case 'boolean': return sql`${column} is not true`
     case 'timestamptz': return sql`coalesce(${column}, '1970-01-01') + interval '1 microsecond'`
     case 'jsonb': return sql`case jsonb_typeof(${column}) when 'array' then ${column} || '[1]' else ${column} || '{"x": 1}' end`

@@ -12,6 +12,7 @@ import { load } from '../load.ts'
 import { settleMerge, settleReversal } from '../merging.ts'
 import type { Runtime } from '../runtime.ts'
 import { dispatch, type Intent } from './dispatch.ts'
+import { duplicatesFound } from './duplicate-detection.ts'
 
 /** What a process does about an event. Adding a reaction is a function and a line in `reactions`. */
 type React = (runtime: Runtime, event: DomainEvent, stored: RecordedEvent) => Promise<Intent[]>
@@ -82,6 +83,7 @@ const changes = (decision: Decision<unknown>): boolean => !isRejection(decision)
 export const reactions: readonly Reaction[] = [
   { process: 'purchase-reactions', kinds: ['purchases'], react: purchaseMade },
   { process: 'merges', kinds: ['customer'], types: mergeTypes, react: mergeMoved },
+  { process: 'duplicate-detection', kinds: ['customer'], react: duplicatesFound },
 ]
 
 /**

@@ -55,10 +55,10 @@ const role: FieldOption[] = [
 
 const organisationFields: Field[] = [
   { key: 'homePage', labels: { en: 'Home page', zh: '公司主页' }, type: 'url', requiredFrom: null, listed: false, personal: true },
-  { key: 'email', labels: { en: 'Email', zh: '电子邮箱' }, type: 'email', requiredFrom: null, listed: false, personal: true },
+  { key: 'email', labels: { en: 'Email', zh: '电子邮箱' }, type: 'email', requiredFrom: null, listed: false, personal: true, matchAs: 'email' },
   { key: 'industry', labels: { en: 'Industry', zh: '所属行业' }, type: 'text', requiredFrom: null, listed: true, personal: false },
-  { key: 'address', labels: { en: 'Address', zh: '地址' }, type: 'text', requiredFrom: 'active', listed: false, personal: true },
-  { key: 'companyPhone', labels: { en: 'Company phone', zh: '公司电话' }, type: 'phone', requiredFrom: 'active', listed: false, personal: true },
+  { key: 'address', labels: { en: 'Address', zh: '地址' }, type: 'text', requiredFrom: 'active', listed: false, personal: true, matchAs: 'address' },
+  { key: 'companyPhone', labels: { en: 'Company phone', zh: '公司电话' }, type: 'phone', requiredFrom: 'active', listed: false, personal: true, matchAs: 'phone' },
   { key: 'importance', labels: { en: 'Importance', zh: '重要程度' }, type: 'one-of', options: importance, requiredFrom: 'active', listed: true, personal: false },
   { key: 'source', labels: { en: 'Source', zh: '客户来源' }, type: 'one-of', options: source, requiredFrom: 'active', listed: true, personal: false },
   { key: 'registeredCapital', labels: { en: 'Registered capital', zh: '注册资本' }, type: 'money', requiredFrom: null, listed: false, personal: false },
@@ -76,8 +76,8 @@ const enterpriseFields: Field[] = [
 
 const individualFields: Field[] = [
   { key: 'sex', labels: { en: 'Sex', zh: '性别' }, type: 'one-of', options: sex, requiredFrom: null, listed: false, personal: true },
-  { key: 'birthday', labels: { en: 'Birthday', zh: '生日' }, type: 'date', requiredFrom: null, listed: false, personal: true },
-  { key: 'address', labels: { en: 'Address', zh: '地址' }, type: 'text', requiredFrom: 'active', listed: false, personal: true },
+  { key: 'birthday', labels: { en: 'Birthday', zh: '生日' }, type: 'date', requiredFrom: null, listed: false, personal: true, matchAs: 'birth-date' },
+  { key: 'address', labels: { en: 'Address', zh: '地址' }, type: 'text', requiredFrom: 'active', listed: false, personal: true, matchAs: 'address' },
   { key: 'importance', labels: { en: 'Importance', zh: '重要程度' }, type: 'one-of', options: importance, requiredFrom: 'active', listed: true, personal: false },
   { key: 'source', labels: { en: 'Source', zh: '客户来源' }, type: 'one-of', options: source, requiredFrom: 'active', listed: true, personal: false },
   { key: 'occupation', labels: { en: 'Occupation', zh: '职业' }, type: 'text', requiredFrom: null, listed: false, personal: true },

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { normaliseEmail, parsePhone } from '../customer/identifier.ts'
+import { MatchAs } from '../matching/match-as.ts'
 import type { FieldProblem } from '../rejection.ts'
 import { Labels, Money } from '../values.ts'
 
@@ -12,6 +13,7 @@ export type FieldOption = z.infer<typeof FieldOption>
 /**
  * One field of a category. `pattern` is a regular expression (flag u) for the whole of a text; it must pass
  * `patternFault`, and the text may then have at most 100 characters. `requiredFrom` names a stage; null: never required.
+ * `matchAs` says what the field means where two customers may be one.
  */
 const FieldShape = z.strictObject({
   key: z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/),
@@ -22,6 +24,7 @@ const FieldShape = z.strictObject({
   requiredFrom: z.string().min(1).max(64).nullable(),
   listed: z.boolean(),
   personal: z.boolean(),
+  matchAs: MatchAs.optional(),
 })
 export const Field = FieldShape.superRefine((field, context) => {
   const fault = (path: 'options' | 'pattern', message: string) => context.addIssue({ code: 'custom', path: [path], message })

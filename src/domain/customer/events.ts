@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Personal, type EventOf } from '../decider.ts'
 import { FieldValue } from '../category/template.ts'
 import { IdentifierKind } from './identifier.ts'
+import { NearMatchesRecord } from './near-matches.ts'
 
 export const kind = 'customer'
 export const streamName = (customerId: string): string => `customer-${customerId}`
@@ -41,6 +42,8 @@ export const events = {
     /** The employee who first entered it, here or where it was taken over from; null when a system did, for nobody. */
     enteredBy: z.string().nullable(),
     enteredAt: z.string().nullable(),
+    /** Those like it who were shown at entry, and the decision; absent where there were none. */
+    nearMatches: NearMatchesRecord.optional(),
   }),
   ProfileChanged: z.object({ name: Personal(z.string()).optional(), fields: Fields, template: TemplateReference }),
   CustomerRecategorised: z.object({ from: z.string(), to: z.string(), reason: FreeText, fields: Fields, template: TemplateReference }),

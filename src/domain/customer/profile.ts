@@ -2,11 +2,12 @@ import { z } from 'zod'
 import { noChange, personal, type Context, type Decision } from '../decider.ts'
 import { checkFields, FieldValue, type Field } from '../category/template.ts'
 import { policyReference, templateOf, type Organisation, type TemplateInForce } from '../organisation/organisation.ts'
-import { reject, type FieldProblem, type Rejection } from '../rejection.ts'
+import { isRejection, reject, type FieldProblem, type Rejection } from '../rejection.ts'
 import { Id, InstantInput, Name, Reason, sameValue } from '../values.ts'
 import type { Customer, FieldValues } from './customer.ts'
 import { contactSubject, subject, type CustomerEvent, type StoredFields } from './events.ts'
 import { Identifier, normaliseIdentifier, type IdentifierKind } from './identifier.ts'
+import { Acknowledgement, judgeNearMatches } from './near-matches.ts'
 import { checkEffectiveTime } from './ownership.ts'
 
 // Commands.
@@ -24,6 +25,8 @@ export const CreateCustomer = z.strictObject({
   enteredBy: Id.optional().describe('Who first entered it elsewhere, for a record taken over'),
   enteredAt: InstantInput.optional(),
   effectiveAt: InstantInput.optional(),
+  acknowledgement: Acknowledgement.optional(),
+  nearMatchCheck: z.boolean().default(true).describe('Systems may say false: nobody is looked up who is like it, and the event says so'),
 })
 export const ChangeProfile = z.strictObject({ customerId: Id, name: Name.optional(), fields: Fields.default({}) })
 export const RecategoriseCustomer = z.strictObject({ customerId: Id, category: Id, reason: Reason, fields: Fields.default({}) })
@@ -133,6 +136,9 @@ export const create = (state: Customer, command: z.infer<typeof CreateCustomer>,
   if (wrongTime || notYet.length > 0) return reject('invalid-effective-time', wrongTime?.detail ?? 'enteredAt lies in the future.', { errors: [...(wrongTime?.errors ?? []), ...notYet] })
 
   const of = subject(customerId)
+  const judged = judgeNearMatches(command, of, context)
+  if (isRejection(judged)) return judged
+  const { nearMatches, warnings } = judged
   const created: CustomerEvent = {
     type: 'CustomerCreated',
     data: {
@@ -146,6 +152,7 @@ export const create = (state: Customer, command: z.infer<typeof CreateCustomer>,
       tier,
       enteredBy: command.enteredBy ?? caller.employeeId,
       enteredAt: command.enteredAt ?? null,
+      ...(nearMatches ? { nearMatches } : {}),
     },
   }
   const claimed: CustomerEvent[] = command.claim && caller.employeeId !== null ? [{ type: 'OwnershipClaimed', data: { ownerId: caller.employeeId, basis: 'first-entry', reason: null } }] : []
@@ -153,6 +160,7 @@ export const create = (state: Customer, command: z.infer<typeof CreateCustomer>,
     events: [created, ...claimed],
     ...(command.effectiveAt ? { effectiveAt: command.effectiveAt } : {}),
     policies: [policyReference(organisation, 'stages'), policyReference(organisation, 'tiers'), policyReference(organisation, 'ownership')],
+    warnings,
   }
 }
 

@@ -38,6 +38,8 @@ export const emptyOrganisation: Organisation = {
     ownership: { version: 0, value: defaultPolicies.ownership },
     visibility: { version: 0, value: defaultPolicies.visibility },
     complaints: { version: 0, value: defaultPolicies.complaints },
+    matching: { version: 0, value: defaultPolicies.matching },
+    duplicates: { version: 0, value: defaultPolicies.duplicates },
   },
 }
 
@@ -65,6 +67,10 @@ const revisePolicy = (policies: Organisation['policies'], { policy, version, val
       return withPolicy(policies, policy, version, storedPolicies.visibility.parse(value))
     case 'complaints':
       return withPolicy(policies, policy, version, storedPolicies.complaints.parse(value))
+    case 'matching':
+      return withPolicy(policies, policy, version, storedPolicies.matching.parse(value))
+    case 'duplicates':
+      return withPolicy(policies, policy, version, storedPolicies.duplicates.parse(value))
     default:
       return policies
   }

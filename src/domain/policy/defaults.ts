@@ -1,3 +1,4 @@
+import { defaultWeights } from '../matching/default-weights.ts'
 import type { PolicyValues } from './kinds.ts'
 
 const steps = {
@@ -74,4 +75,6 @@ export const defaultPolicies: PolicyValues = {
       { level: 3, role: 'manager', handlerId: null, authorityLimit: { amount: 5_000_000, currency: 'CNY' }, steps },
     ],
   },
+  matching: defaultWeights,
+  duplicates: { default: { nearMatch: 'warn', threshold: 0.5 }, categories: {} },
 }

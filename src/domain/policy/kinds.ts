@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Matching, MatchingShape } from '../matching/weights.ts'
 import { Labels, Money } from '../values.ts'
 
 /** A word that names a rung, a stage, a class: in events, URLs and reports. */
@@ -81,12 +82,26 @@ export const Complaints = ComplaintsShape
   .refine((policy) => policy.levels.every((level, index) => level.level === index + 1), { path: ['levels'], message: 'levels count 1, 2, 3 …' })
   .refine((policy) => policy.severities.every((severity) => severity.startsAtLevel <= policy.levels.length), { path: ['severities'], message: 'start at a level there is' })
 
+/** What a near match above a threshold means for somebody about to be entered. */
+const NearMatchRule = z.strictObject({
+  /** off: nobody looks. warn: entered, and the caller is told. block: refused until the caller has acknowledged each of them. */
+  nearMatch: z.enum(['off', 'warn', 'block']),
+  /** From which probability on that the two are one. */
+  threshold: z.number().min(0).max(1),
+})
+
+/** Near matches at entry: the rule for every category, and others for some; those hold for the categories below as well. */
+export const Duplicates = z.strictObject({
+  default: NearMatchRule,
+  categories: z.record(z.string().max(64), NearMatchRule).default({}),
+})
+
 /** Adding a policy kind is one line here and its default in defaults.ts. */
-export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints }
+export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates }
 
 /** Policies as events keep them: their shape alone, so that a rule made stricter later leaves old events readable. */
-export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape }
+export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape, matching: MatchingShape, duplicates: Duplicates }
 
 export type PolicyKind = keyof typeof policyKinds
 export type PolicyValues = { [K in PolicyKind]: z.infer<(typeof policyKinds)[K]> }
-export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints'] as const satisfies readonly PolicyKind[]
+export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates'] as const satisfies readonly PolicyKind[]

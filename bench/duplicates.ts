@@ -1,0 +1,145 @@
+import { join } from 'node:path'
+import { v7 as uuidv7 } from 'uuid'
+import { wouldBeOf } from '../src/commands/near-matches.ts'
+import { handleNamed } from '../src/commands/send.ts'
+import { readConfig } from '../src/config.ts'
+import { personal, type Caller } from '../src/domain/decider.ts'
+import { subject, streamName } from '../src/domain/customer/events.ts'
+import { emptyHead } from '../src/event-store/chain.ts'
+import type { JsonObject } from '../src/event-store/port.ts'
+import { openCore, type Core } from '../src/main.ts'
+import { duplicates } from '../src/projections/duplicates/project.ts'
+import { runProjection } from '../src/projections/runner.ts'
+import { runScan } from '../src/cli/duplicates/scan.ts'
+import { makeChineseSet, readChineseSettings, readVocabulary } from './matching/chinese.ts'
+import type { BenchmarkOptions, Figure } from './report.ts'
+import { measure, openWorld, percentile } from './world.ts'
+
+const CUSTOMERS = 1_000_000
+const SET = 100_000
+const CHECKS = 3000
+const ENTRIES = 6000
+const CALLERS = 32
+
+const vocabularyFile = new URL('../../shared/data/matching/chinese-company-short-names.txt', import.meta.url)
+const system: Caller = { actor: 'bench', role: 'system', employeeId: null, onBehalfOf: null }
+const admin: Caller = { actor: 'admin', role: 'admin', employeeId: 'admin', onBehalfOf: null }
+
+const labels = { en: 'Benchmark', zh: '基准' }
+const field = (key: string, matchAs: string) => ({ key, labels, type: 'text', requiredFrom: null, listed: false, personal: true, matchAs })
+const categories = {
+  individual: [field('mobile', 'phone'), field('landline', 'phone'), field('birthday', 'birth-date'), field('residentId', 'official-number'), field('email', 'email'), field('address', 'address')],
+  organisation: [field('phone', 'phone'), field('uscc', 'official-number'), field('email', 'email'), field('address', 'address')],
+} as const
+type Kind = keyof typeof categories
+type Customer = { kind: Kind; name: string; fields: Record<string, string> }
+
+/** Persons and companies as the matcher's own benchmark makes them, each set from another seed. */
+const population = async (seed: number, size: number, say: (message: string) => void): Promise<Customer[]> => {
+  const settings = await readChineseSettings()
+  const vocabulary = await readVocabulary(vocabularyFile).catch(() => {
+    say('there is no company vocabulary in ../shared/data: all are persons')
+    return []
+  })
+  const set = makeChineseSet({ ...settings, seed: settings.seed + seed, records: size, individuals: vocabulary.length === 0 ? 1 : settings.individuals }, vocabulary)
+  const one = (kind: Kind) => (record: { name: string } & Record<string, string>): Customer =>
+    ({ kind, name: record.name, fields: Object.fromEntries(categories[kind].flatMap(({ key }) => (record[key] ? [[key, record[key]] as const] : []))) })
+  return [...set.individual.map(one('individual')), ...set.organisation.map(one('organisation'))]
+}
+
+const CHUNK = 1000
+
+/** Enters customers in bulk: the events a system's entry would make, through the log's own append. */
+const fill = async ({ runtime, keyring }: Core, customers: readonly Customer[]): Promise<void> => {
+  for (let at = 0; at < customers.length; at += CHUNK) {
+    const chunk = customers.slice(at, at + CHUNK).map((customer) => ({ ...customer, id: uuidv7() }))
+    await keyring.ensure(chunk.map(({ id }) => subject(id)))
+    await Promise.all(chunk.map(async ({ kind, id, name, fields }) => {
+      const of = subject(id)
+      const data: JsonObject = {
+        category: `bench-${kind}`, template: [{ categoryId: `bench-${kind}`, version: 1 }], name: personal(of, name), fields: Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, personal(of, value)])),
+        identifiers: [], contacts: [], stage: 'target', tier: 'standard', enteredBy: null, enteredAt: null, nearMatches: { weightsVersion: null, policyVersion: 1, candidates: [], decision: 'switched-off' },
+      }
+      const stream = streamName(id)
+      const metadata = { commandId: id, commandHash: id, actor: system.actor, $correlationId: id, $causationId: id }
+      const events = await runtime.codec.encode(stream, emptyHead(stream), [{ type: 'CustomerCreated', schemaVersion: 1, data }], metadata, runtime.now().toISOString())
+      await runtime.store.append({ stream, expectedRevision: 'no_stream', events })
+    }))
+  }
+}
+
+/** Lets the read model read on to the end of the log. */
+const caughtUp = async (core: Core, status: () => { position: bigint; state: string }): Promise<void> => {
+  for (const head = await core.runtime.store.head(); status().position < head || status().state !== 'live'; ) await new Promise((resolve) => setTimeout(resolve, 100))
+}
+
+const sendAs = async (core: Core, caller: Caller, command: string, body: object): Promise<void> => {
+  const answer = await handleNamed(core.runtime, command, body, { caller })
+  if (answer.status >= 400) throw new Error(`${command}: ${JSON.stringify(answer.body)}`)
+}
+
+/**
+ * The matcher at work on a log of so many customers, entered with the look switched off: one check, entries with the
+ * look on from 32 callers, and the scan of all of them with its cases. No HTTP: what is measured is the command path
+ * and the read model.
+ */
+export const benchmarkDuplicates = async ({ say, size = CUSTOMERS }: BenchmarkOptions): Promise<Figure[]> => {
+  const [looks, entries] = [Math.min(CHECKS, size), Math.min(ENTRIES, size)]
+  const world = await openWorld()
+  const core = await openCore(readConfig({ DATABASE_URL: world.url, KEHU_DATA_DIR: join(world.folder, 'kehu'), LOG_LEVEL: 'error' }), world.url, say)
+  const figures: Figure[] = []
+  const add = (name: string, value: number, unit: string) => figures.push({ name, value, unit, ratios: {} })
+  const stop = new AbortController()
+  try {
+    for (const kind of ['individual', 'organisation'] as const) await sendAs(core, admin, 'define-category', { categoryId: `bench-${kind}`, labels, criterion: labels, kind, template: { fields: categories[kind], contactFields: [] } })
+    for (let entered = 0, seed = 0; entered < size; entered += SET, seed += 1) {
+      await fill(core, await population(seed, Math.min(SET, size - entered), say))
+      say(`${Math.min(entered + SET, size).toLocaleString('en')} customers are in the log`)
+    }
+    const started = performance.now()
+    const runner = runProjection({
+      db: core.db, connectionString: core.connectionString, store: core.runtime.store, codec: core.runtime.codec, placeId: core.placeId, analystRole: null,
+      report: ({ message }) => say(message),
+    }, duplicates, stop.signal)
+    await caughtUp(core, runner.status)
+    add('duplicates projection', size / ((performance.now() - started) / 1000), 'customers/s')
+    await world.pool.query('vacuum analyze')
+    say('looking')
+
+    const others = await population(1000, looks + entries, say)
+    const weights = core.runtime.organisation.current().policies.matching
+    const checks: number[] = []
+    for (const { kind, name, fields } of others.slice(0, looks)) {
+      const before = performance.now()
+      const described = wouldBeOf({ category: `bench-${kind}`, name, fields, identifiers: [] }, core.runtime)
+      if (described) await core.runtime.nearMatches?.ofWouldBe(described, { weights, most: 20 })
+      checks.push(performance.now() - before)
+    }
+    add('check p50', percentile(checks, 0.5), 'ms')
+    add('check p99', percentile(checks, 0.99), 'ms')
+
+    say('entering')
+    const entered = await measure(CALLERS, others.slice(looks), ({ kind, name, fields }) => sendAs(core, system, 'create-customer', { category: `bench-${kind}`, name, fields, claim: false }))
+    add('create with check', entered.perSecond, 'customers/s')
+    add('create with check p99', entered.p99, 'ms')
+
+    await caughtUp(core, runner.status)
+    stop.abort()
+    await runner.done
+    say('scanning')
+    let peak = 0
+    const memory = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 200)
+    const scanStarted = performance.now()
+    const summary = await runScan(core).finally(() => clearInterval(memory))
+    const seconds = (performance.now() - scanStarted) / 1000
+    say(`${summary.compared.toLocaleString('en')} pairs compared, ${summary.opened.toLocaleString('en')} cases opened`)
+    add('scan', (size + entries) / seconds, 'customers/s')
+    add('scan in all', seconds / 60, 'min')
+    add('scan peak memory, with the benchmark’s own', peak / 1024 / 1024, 'MiB')
+    return figures
+  } finally {
+    stop.abort()
+    await core.close()
+    await world.close()
+  }
+}

@@ -1,0 +1,59 @@
+import { v5 as uuidv5 } from 'uuid'
+import { customer } from '../../domain/customer/customer.ts'
+import { streamName, type CustomerEvent } from '../../domain/customer/events.ts'
+import { nearMatchRule, type NearMatch } from '../../domain/customer/near-matches.ts'
+import type { DomainEvent } from '../../domain/events.ts'
+import { caseIdOf, duplicateCase, pairOf, streamName as caseStream } from '../../domain/duplicate-case/duplicate-case.ts'
+import { canonical } from '../../event-store/canonical.ts'
+import type { RecordedEvent } from '../../event-store/port.ts'
+import { NAMESPACE } from '../keyed-hash.ts'
+import { load } from '../load.ts'
+import type { Runtime } from '../runtime.ts'
+import type { Intent } from './dispatch.ts'
+
+/** Cases one event opens: of many who are all alike, a case for each pair would be work for nobody. */
+const MOST_CASES = 5
+
+/** What says who a customer is. An entry whose sender, a system, left out the look is left to a scan. */
+const tellsWho = (event: CustomerEvent): boolean => {
+  switch (event.type) {
+    case 'CustomerCreated':
+      return event.data.nearMatches?.decision !== 'switched-off'
+    case 'ProfileChanged':
+    case 'CustomerRecategorised':
+    case 'IdentifierAdded':
+      return true
+    default:
+      return false
+  }
+}
+
+/** The command that opens the case of two customers. Its key follows from all it says: the same finding is sent once. */
+export const openCase = (customerIds: [string, string], { score, reasons }: Pick<NearMatch, 'score' | 'reasons'>, weightsVersion: number): Intent => {
+  const body = { customerIds: pairOf(customerIds), score, reasons: reasons.map((reason) => ({ ...reason })), weightsVersion }
+  return { command: 'open-duplicate-case', key: `duplicate/${uuidv5(canonical(body), NAMESPACE)}`, body }
+}
+
+/**
+ * Two who were entered in the same instant, each before the other could be seen, are found here: the read model is
+ * waited for, and holds both by the time the later one is looked at. So is whoever becomes like another by a change.
+ */
+export const duplicatesFound = async (runtime: Runtime, one: DomainEvent, stored: RecordedEvent): Promise<Intent[]> => {
+  if (one.kind !== 'customer' || !runtime.nearMatches || !tellsWho(one.event)) return []
+  const weights = runtime.organisation.current().policies.matching
+  const { candidates } = await runtime.nearMatches.ofCustomer(one.id, stored.position, { weights, most: MOST_CASES })
+  const likely = candidates.filter(({ probability }) => probability >= weights.value.thresholds.case)
+  if (likely.length === 0 || (await isOff(runtime, one.id))) return []
+  const intents = await Promise.all(likely.map(async (match) => {
+    const pair: [string, string] = [one.id, match.customerId]
+    // Open, decided or merged: the pair has had its case.
+    const { state } = await load(runtime, duplicateCase, caseStream(caseIdOf(pair)))
+    return state.status === 'none' ? [{ ...openCase(pair, match, weights.version), causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []
+  }))
+  return intents.flat()
+}
+
+const isOff = async (runtime: Runtime, customerId: string): Promise<boolean> => {
+  const { state } = await load(runtime, customer, streamName(customerId))
+  return nearMatchRule(runtime.organisation.current(), state.category).nearMatch === 'off'
+}

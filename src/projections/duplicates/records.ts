@@ -1,0 +1,136 @@
+import { sql, type Transaction } from 'kysely'
+import { blockingKeys } from '../../domain/matching/blocking.ts'
+import { featuresOf, type Features } from '../../domain/matching/features.ts'
+import { matchProfile } from '../../domain/matching/profile.ts'
+import { emptyOrganisation, templateOf, type CategoryInForce, type TemplateInForce } from '../../domain/organisation/organisation.ts'
+import { sameValue } from '../../domain/values.ts'
+import type { ProjectedEvent } from '../projection.ts'
+import { evolveProfile } from './profile.ts'
+import type { DuplicatesTables } from './tables.ts'
+
+type MatchRecord = Pick<DuplicatesTables['match_record'], 'record' | 'customer_id' | 'category' | 'profile'>
+type Categories = ReadonlyMap<string, CategoryInForce>
+type Connection = ReturnType<typeof connect>
+const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<DuplicatesTables>()
+
+/**
+ * What is compared follows from what a customer's events and the categories say now, not from what a template said
+ * when the customer was entered: a field that is given a meaning has it for everybody. So a row depends on nothing but
+ * where in the log the model stands, whatever the batches were.
+ */
+export const projectRecords = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
+  const db = connect(trx, schema)
+  const before = await loadCategories(db)
+  const categories = evolveCategories(before, events)
+  const records = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
+  const changed = new Set<string>()
+  for (const one of events) {
+    if (one.kind !== 'customer') continue
+    const { event, id } = one
+    const known = event.type === 'CustomerCreated' ? { record: String(one.ordinal), customer_id: id, category: event.data.category, profile: { fields: {}, identifiers: {} } } : records.get(id)
+    const profile = known && evolveProfile(known.profile, event)
+    // Most events say nothing of the profile: a new owner, another stage.
+    if (!known || !profile || profile === known.profile) continue
+    records.set(id, { ...known, profile, category: event.type === 'CustomerRecategorised' ? event.data.to : known.category })
+    changed.add(id)
+  }
+  const templates = templatesOf(categories)
+  await saveCategories(db, before, categories)
+  await write(trx, schema, [...changed].flatMap((id) => records.get(id) ?? []), templates)
+  if (categories !== before) await matchAnew(trx, schema, changedMeanings(before, categories), templates)
+}
+
+const loadCategories = async (db: Connection): Promise<Categories> => {
+  const rows = await db.selectFrom('category').selectAll().execute()
+  return new Map(rows.map((row) => [row.category_id, { categoryId: row.category_id, version: row.version, definition: row.definition }]))
+}
+
+const evolveCategories = (before: Categories, events: readonly ProjectedEvent[]): Categories => {
+  const revised = events.flatMap((one) => {
+    if (one.kind !== 'category') return []
+    const { parentId, labels, criterion, kind, template, version } = one.event.data
+    return [[one.id, { categoryId: one.id, version, definition: { parentId, labels, criterion, kind, template } }] as const]
+  })
+  return revised.length === 0 ? before : new Map([...before, ...revised])
+}
+
+const saveCategories = async (db: Connection, before: Categories, after: Categories): Promise<void> => {
+  for (const [id, { version, definition }] of after) {
+    if (before.get(id)?.version === version) continue
+    const row = { category_id: id, version, definition: sql<DuplicatesTables['category']['definition']>`${JSON.stringify(definition)}::jsonb` }
+    await db.insertInto('category').values(row).onConflict((conflict) => conflict.column('category_id').doUpdateSet({ version, definition: row.definition })).execute()
+  }
+}
+
+type Templates = (category: string) => TemplateInForce | undefined
+const templatesOf = (categories: Categories): Templates => {
+  const known = new Map<string, TemplateInForce | undefined>()
+  return (category) => {
+    if (!known.has(category)) known.set(category, templateOf({ ...emptyOrganisation, categories }, category))
+    return known.get(category)
+  }
+}
+
+/** The categories whose kind or fields mean something else to the matcher than before. */
+const changedMeanings = (before: Categories, after: Categories): string[] => {
+  const [old, now] = [before, after].map((categories) => {
+    const templates = templatesOf(categories)
+    return (category: string) => {
+      const inForce = templates(category)
+      return inForce && { kind: inForce.kind, fields: inForce.template.fields.map(({ key, type, matchAs }) => ({ key, type, matchAs })) }
+    }
+  })
+  return [...after.keys()].filter((category) => !sameValue(old?.(category), now?.(category)))
+}
+
+const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, MatchRecord>> => {
+  if (ids.length === 0) return new Map()
+  const rows = await db.selectFrom('match_record').select(['record', 'customer_id', 'category', 'profile']).where(sql<boolean>`customer_id = any(${[...ids]}::text[])`).execute()
+  return new Map(rows.map((row) => [row.customer_id, row]))
+}
+
+const MATCHED_AT_ONCE = 1000
+
+/** A field that means something else from now on does so for everybody in these categories. */
+const matchAnew = async (trx: Transaction<unknown>, schema: string, categories: readonly string[], templates: Templates): Promise<void> => {
+  if (categories.length === 0) return
+  const db = connect(trx, schema)
+  for (let after = '-1'; ; ) {
+    const rows = await db.selectFrom('match_record').select(['record', 'customer_id', 'category', 'profile'])
+      .where('record', '>', after).where(sql<boolean>`category = any(${[...categories]}::text[])`).orderBy('record').limit(MATCHED_AT_ONCE).execute()
+    await write(trx, schema, rows, templates)
+    const last = rows.at(-1)
+    if (!last || rows.length < MATCHED_AT_ONCE) return
+    after = last.record
+  }
+}
+
+/** Separates keys on their way to Postgres: no value that was accepted holds it. */
+const BETWEEN_KEYS = '\u001f'
+
+const write = async (trx: Transaction<unknown>, schema: string, records: readonly MatchRecord[], templates: Templates): Promise<void> => {
+  if (records.length === 0) return
+  const rows = records.map((record) => {
+    const features = featuresIn(record, templates)
+    return { ...record, features, keys: blockingKeys(features) }
+  })
+  const [matchRecord, matchKey] = ['match_record', 'match_key'].map((table) => sql.table(`${schema}.${table}`))
+  const ids = rows.map((row) => row.record)
+  await sql`
+    delete from ${matchKey} k using ${matchRecord} r, unnest(r.keys) as old (key)
+    where r.record = any(${ids}::bigint[]) and k.key = old.key and k.record = r.record`.execute(trx)
+  await sql`
+    insert into ${matchRecord} (record, customer_id, category, profile, features, keys)
+    select record, customer_id, category, profile::jsonb, features::jsonb,
+      array(select distinct hashtextextended(key, 0) from unnest(string_to_array(keys, ${BETWEEN_KEYS})) as key order by 1)
+    from unnest(${ids}::bigint[], ${rows.map((row) => row.customer_id)}::text[], ${rows.map((row) => row.category)}::text[],
+      ${rows.map((row) => JSON.stringify(row.profile))}::text[], ${rows.map((row) => JSON.stringify(row.features))}::text[], ${rows.map((row) => row.keys.join(BETWEEN_KEYS))}::text[])
+      as given (record, customer_id, category, profile, features, keys)
+    on conflict (record) do update set category = excluded.category, profile = excluded.profile, features = excluded.features, keys = excluded.keys`.execute(trx)
+  await sql`insert into ${matchKey} (key, record) select key, record from ${matchRecord}, unnest(keys) as key where record = any(${ids}::bigint[]) order by key, record`.execute(trx)
+}
+
+const featuresIn = ({ category, profile }: MatchRecord, templates: Templates): Features => {
+  const inForce = templates(category)
+  return featuresOf(matchProfile({ kind: inForce?.kind ?? 'individual', name: profile.name, fields: inForce?.template.fields ?? [], values: profile.fields, identifiers: Object.values(profile.identifiers) }))
+}
