@@ -45,7 +45,7 @@ const lookup: Project = async (trx, schema, events) => {
   }
   const rows = [...changed].flatMap((id) => {
     const record = records.get(id)
-    return record ? [toRows(record)] : []
+    return record ? [toRows(record, { customerId: id, state: record.state, members: [] })] : []
   })
   await insert(trx, schema, 'customer', rows.map((row) => row.customer), ['customer_id'])
   for (const table of ['identifier', 'contact', 'share']) await remove(trx, schema, table, 'customer_id', [...changed])

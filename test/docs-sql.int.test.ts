@@ -58,7 +58,7 @@ describe('the SQL of the page for analysts', () => {
     expect(figures.length).toBeGreaterThanOrEqual(8)
     for (const { sql } of blocks) await analyst.query(sql)
     await expect(analyst.query('select from kehu.event')).rejects.toMatchObject({ code: '42501' })
-    await expect(analyst.query('select from lifecycle_v1.stay')).rejects.toMatchObject({ code: '42501' })
+    await expect(analyst.query('select from lifecycle_v2.stay')).rejects.toMatchObject({ code: '42501' })
   })
 
   it.each(figures.map(({ path, fragment, sql }) => [`${path}${fragment === '' ? '' : `#${fragment}`}`, { path, fragment, sql }] as const))('%s', async (_name, { path, fragment, sql }) => {

@@ -9,7 +9,7 @@ import { readPositionToken } from '../commands/position.ts'
 import { withCore } from './core.ts'
 
 export type ReplayOptions = { asOf?: string | undefined; knownAt?: string | undefined; json?: boolean | undefined }
-export type ReplayedPeriod = { ownerId: string | null; from: string; to: string | null; basis: string; actor: string; onBehalfOf: string | null; reason: string | null; policyVersion: number | null; recordedAt: string; revision: number }
+export type ReplayedPeriod = { customerId: string; ownerId: string | null; from: string; to: string | null; basis: string; actor: string; onBehalfOf: string | null; reason: string | null; policyVersion: number | null; recordedAt: string; revision: number }
 
 /** The position up to which the log knew what it knew at K: a position itself, or by the running maximum of recordedAt. */
 const knownUpTo = async ({ runtime }: Pick<Core, 'runtime'>, text: string | undefined): Promise<bigint | undefined> => {
@@ -43,7 +43,7 @@ export const ownershipByReplay = async (core: Pick<Core, 'runtime'>, customerId:
   }
   return periods
     .filter((period) => !isEmpty(period) && (asOf === undefined || (period.effectiveAt <= asOf && (period.to === null || asOf < period.to))))
-    .map(({ ownerId, effectiveAt, to, basis, actor, onBehalfOf, reason, policyVersion, recordedAt, revision }) => ({ ownerId, from: effectiveAt, to, basis, actor, onBehalfOf, reason, policyVersion, recordedAt, revision }))
+    .map(({ ownerId, effectiveAt, to, basis, actor, onBehalfOf, reason, policyVersion, recordedAt, revision }) => ({ customerId, ownerId, from: effectiveAt, to, basis, actor, onBehalfOf, reason, policyVersion, recordedAt, revision }))
 }
 
 export type ReplayedHolding = { customerId: string; ownerId: string; since: string; basis: string }

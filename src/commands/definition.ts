@@ -4,9 +4,25 @@ import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Caller, Context, Decider, Decision, Instant } from '../domain/decider.ts'
 import type { Organisation } from '../domain/organisation/organisation.ts'
 import type { Rejection } from '../domain/rejection.ts'
+import type { JsonObject } from '../event-store/port.ts'
+import type { Loaded } from './load.ts'
 import type { WouldBe } from './near-matches.ts'
 import type { Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
+
+/** Where a command is carried out, when that is not where it was addressed, or not on what is recorded there alone. */
+export type Placed<Body, State> = {
+  /** The id of the thing whose stream is written, and of that which the answer names. */
+  id: string
+  answerId: string
+  body: Body
+  loaded: Loaded<State>
+  /** What is decided on, where that is more than the stream tells. */
+  decideOn: State
+  /** The revision a reader of the thing sees. */
+  revision: number
+  redirectedFrom?: string
+}
 
 /** A command as the registry holds it: everything the path, the route, OpenAPI and the docs need to know. */
 export type CommandDefinition<Body, State, Event> = {
@@ -30,6 +46,10 @@ export type CommandDefinition<Body, State, Event> = {
   refusal?: (state: State, body: Body, caller: Caller, organisation: Organisation, customer: Customer | null, customers: readonly (Customer | null)[]) => Rejection | undefined
   /** When the command takes effect, where it may be earlier than now. */
   effectiveAt?: (body: Body) => Instant | undefined
+  /** Asked at each attempt, of what was loaded: undefined when the command is carried out where it is addressed. */
+  place?: (runtime: Runtime, body: Body, loaded: Loaded<State>) => Promise<Placed<Body, State> | undefined>
+  /** What a dry run tells besides the events. */
+  preview?: (runtime: Runtime, body: Body) => Promise<JsonObject>
   /** Whom this command would enter, where others that are like it are to be looked for before it is decided. */
   wouldBe?: (state: State, body: Body, runtime: Pick<Runtime, 'organisation' | 'keyedHash'>) => WouldBe | undefined
   /** For customers: what rights and reservations are decided on. Absent for other streams. */

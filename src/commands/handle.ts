@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
-import { customer as customerDecider, type Customer } from '../domain/customer/customer.ts'
-import { identitiesGained, identitiesReleased, streamName as customerStream } from '../domain/customer/events.ts'
+import type { Customer } from '../domain/customer/customer.ts'
+import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
 import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
 import { asRecorded } from '../domain/events.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
@@ -12,6 +12,7 @@ import { AppendTooLarge, type JsonObject, type Position, type Receipt, type Refu
 import { drawId } from '../event-store/random.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
 import type { CommandDefinition } from './definition.ts'
+import { customerAsOne, customerAsRecorded, holderAsOne } from './group.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
 import { recall } from './folds.ts'
 import { expectedRevision, load, type Loaded } from './load.ts'
@@ -49,17 +50,22 @@ const MOST_ATTEMPTS = 5
 export const handle = async <Body extends object, State, Event extends { type: string; data: object }>(
   runtime: Runtime,
   command: CommandDefinition<Body, State, Event>,
-  body: Body,
+  given: Body,
   envelope: Envelope,
   /** The body as it was sent: what a repeated key is compared by, whatever defaults a later version adds. */
-  sent: unknown = body,
+  sent: unknown = given,
 ): Promise<Answer> => {
   const { caller, key, dryRun = false } = envelope
   const commandId = key === undefined || dryRun ? drawId() : commandIdOf(caller.actor, command.name, key)
   const commandHash = runtime.keyedHash.command({ command: command.name, body: sent, onBehalfOf: caller.onBehalfOf })
   const newId = (what: string) => derivedId(commandId, what)
-  const id = command.target(body, newId)
-  const stream = `${command.decider.kind}-${id}`
+  const target = command.target(given, newId)
+  const streamAt = (id: string) => `${command.decider.kind}-${id}`
+  // Where it is carried out; at each attempt anew, for a customer may have become part of another.
+  let body = given
+  let id = target
+  let stream = streamAt(target)
+  let named: JsonObject = { [command.idName]: target }
   const { reserve, giveUp, releaseHeld, findHolder } = reservations(runtime)
 
   const metadata: SharedMetadata = {
@@ -100,13 +106,13 @@ export const handle = async <Body extends object, State, Event extends { type: s
   const revisionOf = (loaded: Loaded<State>): number => command.asCustomer?.state(loaded.state).visibleRevision ?? loaded.head.revision
 
   const noOp = async (loaded: Loaded<State>): Promise<Answer> => {
-    const content = { commandId, [command.idName]: id, streamId: stream, revision: revisionOf(loaded), position: positionToken(runtime, loaded.position), events: [], warnings: [] }
+    const content = { commandId, ...named, streamId: stream, revision: revisionOf(loaded), position: positionToken(runtime, loaded.position), events: [], warnings: [] }
     if (dryRun) return { status: 200, body: content, commandId }
     return again(await runtime.store.receipts.record(receiptOf(200, content)))
   }
 
   let nearMatches: Context['nearMatches']
-  const decideOn = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
+  const decide = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
     const customer = command.asCustomer?.state(state)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
@@ -118,17 +124,25 @@ export const handle = async <Body extends object, State, Event extends { type: s
   }
 
   /** 2. may this caller?  3. decide. A refusal or a no-op is decided again on the newest organisation. */
-  const consider = async (loaded: Loaded<State>) => {
+  const consider = async (addressed: Loaded<State>) => {
+    const placed = await command.place?.(runtime, given, addressed)
+    const { loaded, decideOn } = placed ?? { loaded: addressed, decideOn: addressed.state }
+    body = placed?.body ?? given
+    id = placed?.id ?? target
+    stream = streamAt(id)
+    named = { [command.idName]: placed?.answerId ?? target, ...(placed?.redirectedFrom === undefined ? {} : { redirectedFrom: placed.redirectedFrom }) }
+    const revision = placed?.revision ?? revisionOf(loaded)
     const clock = runtime.now().toISOString()
     const now = loaded.head.recordedAt !== null && loaded.head.recordedAt > clock ? loaded.head.recordedAt : clock
-    const changed = envelope.ifMatch !== undefined && envelope.ifMatch !== revisionOf(loaded)
-      ? problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision: revisionOf(loaded) } }) : undefined
-    const related = await loadRelated(runtime, command.customerOf?.(body))
+    const changed = envelope.ifMatch !== undefined && envelope.ifMatch !== revision
+      ? problem('precondition-failed', 'If-Match does not name the current revision.', { extensions: { revision } }) : undefined
+    const relatedId = command.customerOf?.(body)
+    const related = relatedId === undefined ? null : await customerAsOne(runtime, relatedId)
     const near = await lookForNearMatches(runtime, command.wouldBe?.(loaded.state, body, runtime))
     nearMatches = near.found
-    const others = await Promise.all((command.customersOf?.(body, loaded.state) ?? []).map((customerId) => loadRelated(runtime, customerId)))
-    let decision = decideOn(loaded.state, now, related, others)
-    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decideOn(loaded.state, now, related, others)
+    const others = await Promise.all((command.customersOf?.(body, decideOn) ?? []).map((customerId) => customerAsRecorded(runtime, customerId)))
+    let decision = decide(decideOn, now, related, others)
+    if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decide(decideOn, now, related, others)
     const gained = isRejection(decision) ? [] : identitiesGained(command.asCustomer?.events(decision.events) ?? [])
     const unable = changed ?? near.problem
     return { loaded, now, unable, decision, gained, isAppend: unable === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
@@ -137,14 +151,14 @@ export const handle = async <Body extends object, State, Event extends { type: s
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
     if (round > 0) await runtime.sleep(Math.random() * 10 * 2 ** round)
     // 1. load
-    const recalled = round === 0 && !dryRun && runtime.folds?.isBehind(stream) === false ? recall(runtime.folds, command.decider, stream) : undefined
-    let considered = await consider(recalled?.loaded ?? (await load(runtime, command.decider, stream)))
+    const recalled = round === 0 && !dryRun && runtime.folds?.isBehind(streamAt(target)) === false ? recall(runtime.folds, command.decider, streamAt(target)) : undefined
+    let considered = await consider(recalled?.loaded ?? (await load(runtime, command.decider, streamAt(target))))
     // 4. known key? the first answer again
     if (!dryRun && (round > 0 || (key !== undefined && !considered.isAppend))) {
       const receipt = await runtime.store.receipts.find(commandId)
       if (receipt) return again(receipt)
     }
-    if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, stream))
+    if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, streamAt(target)))
     const { loaded, now, unable, decision, gained } = considered
     if (unable) return answer(unable)
     if (isRejection(decision)) return refuse(decision)
@@ -158,16 +172,16 @@ export const handle = async <Body extends object, State, Event extends { type: s
     if (dryRun) {
       for (const name of gained) {
         const holder = await findHolder(name)
-        if (holder && holder.customerId !== id) return refuse(duplicate(holder))
+        if (holder && holder.customerId !== id) return refuse(await duplicate(runtime, holder))
       }
-      return { status: 200, body: { commandId, [command.idName]: id, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings }, commandId }
+      return { status: 200, body: { commandId, ...named, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings, ...(await command.preview?.(runtime, body)) }, commandId }
     }
     if (attempt && gained.length > 0) {
       const reservation = await reserve(gained, attempt, reliedOn)
       if (reservation.outcome === 'start-over') continue
       if (reservation.outcome === 'held' || reservation.outcome === 'timed-out') {
         if (!(await giveUp(attempt, reliedOn))) continue
-        return reservation.outcome === 'held' ? refuse(duplicate(reservation.holder), gained) : answer(contention)
+        return reservation.outcome === 'held' ? refuse(await duplicate(runtime, reservation.holder), gained) : answer(contention)
       }
     }
     const plain = events.map((event) => ({ type: event.type, schemaVersion: schemaVersionOf(event.type), data: jsonOf(event.data) }))
@@ -183,7 +197,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
 
     // 6. append with the receipt
     const revision = loaded.head.revision + sealed.length
-    const content = { commandId, [command.idName]: id, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings }
+    const content = { commandId, ...named, streamId: stream, revision, events: sealed.map((event, index) => ({ id: event.id, type: event.type, revision: loaded.head.revision + 1 + index })), warnings }
     const receipt = receiptOf(command.creates ? 201 : 200, content, [stream, ...gained.map((name) => `identity-${name}`)])
     const result = await runtime.store.append({ stream, expectedRevision: expectedRevision(loaded.head), events: sealed, receipt }).catch((error: unknown) => {
       if (error instanceof AppendTooLarge) return error
@@ -235,16 +249,10 @@ const remember = <State, Event extends { type: string }>({ folds }: Runtime, dec
   folds.set(stream, { decider, loaded: { stream, state: known.state, head: known.head, position }, bytes: known.bytes })
 }
 
-const loadRelated = async (runtime: Runtime, customerId: string | undefined): Promise<Customer | null> => {
-  if (customerId === undefined) return null
-  const { state } = await load(runtime, customerDecider, customerStream(customerId))
-  return state.status === 'entered' ? state : null
-}
-
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
 
-const duplicate = (holder: Holder): Rejection =>
-  reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder } })
+const duplicate = async (runtime: Runtime, holder: Holder): Promise<Rejection> =>
+  reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder: await holderAsOne(runtime, holder) } })
 
 const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {
   if (caller.onBehalfOf === null) return undefined

@@ -2,8 +2,10 @@ import type { z } from 'zod'
 import * as category from '../domain/category/category.ts'
 import { customer, type Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
+import type { Identifier } from '../domain/customer/identifier.ts'
 import * as identifiers from '../domain/customer/identifiers.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
+import * as merging from '../domain/customer/merging.ts'
 import * as ownership from '../domain/customer/ownership.ts'
 import * as profile from '../domain/customer/profile.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
@@ -18,6 +20,9 @@ import * as policy from '../domain/policy/policy.ts'
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
+import { previewMerge } from './merge-preview.ts'
+import { answerMerge, answerReversal } from './merge-answers.ts'
+import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
@@ -42,7 +47,11 @@ export type Command = {
 /** `stream` is the one the body goes to, where it is valid and names one. */
 export type Prepared = { stream: string | undefined; run: (runtime: Runtime, envelope: Envelope) => Promise<Answer> }
 
-const register = <Body extends object, State, Event extends { type: string; data: object }>(definition: CommandDefinition<Body, State, Event>): Command => ({
+const register = <Body extends object, State, Event extends { type: string; data: object }>(
+  definition: CommandDefinition<Body, State, Event>,
+  /** What is done after the answer's append, and said of it. */
+  conclude?: (runtime: Runtime, answer: Answer) => Promise<Answer>,
+): Command => ({
   name: definition.name,
   summary: definition.summary,
   schema: definition.schema,
@@ -51,13 +60,13 @@ const register = <Body extends object, State, Event extends { type: string; data
   creates: definition.creates,
   right: definition.right,
   looksUp: definition.wouldBe !== undefined,
-  run: async (runtime, body, envelope) => observed(runtime, definition.name, () => runChecked(runtime, definition, () => checked(definition, body), envelope)),
+  run: async (runtime, body, envelope) => observed(runtime, definition.name, async () => concluded(runtime, envelope, await runChecked(runtime, definition, () => checked(definition, body), envelope), conclude)),
   prepare: (body) => {
     const given = checked(definition, body)
     const id = given.ok ? definition.target(given.body, () => '') : ''
     return {
       stream: id === '' ? undefined : `${definition.decider.kind}-${id}`,
-      run: async (runtime, envelope) => observed(runtime, definition.name, () => runChecked(runtime, definition, () => given, envelope)),
+      run: async (runtime, envelope) => observed(runtime, definition.name, async () => concluded(runtime, envelope, await runChecked(runtime, definition, () => given, envelope), conclude)),
     }
   },
 })
@@ -88,6 +97,10 @@ const runChecked = async <Body extends object, State, Event extends { type: stri
   return given.ok ? handle(runtime, definition, given.body, envelope, given.sent) : invalidBody(given.problems)
 }
 
+/** What follows from an accepted command before it is answered. */
+const concluded = async (runtime: Runtime, envelope: Envelope, decided: Answer, conclude: ((runtime: Runtime, answer: Answer) => Promise<Answer>) | undefined): Promise<Answer> =>
+  conclude && decided.status < 300 && envelope.dryRun !== true ? conclude(runtime, decided) : decided
+
 const invalidBody = (errors: { path: string; message: string }[]): Answer => {
   const body = problem('invalid-body', `${errors.length} field(s) do not fit the command.`, { errors })
   return { status: body.status, body, commandId: '' }
@@ -102,16 +115,21 @@ export const toFieldProblems = (issue: z.core.$ZodIssue): { path: string; messag
 
 type Summary = { en: string; zh: string }
 
+const asCustomer = { state: (state: Customer) => state, events: (events: readonly CustomerEvent[]) => events }
+const ofContact = (body: { contactId: string }): Fact => body
+const ofIdentifier = (body: { identifier: Identifier }): Fact => body
+
 const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?: string | undefined }>(
-  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, creates = false, wouldBe?: CommandDefinition<Body, Customer, CustomerEvent>['wouldBe'],
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: (state: Customer, body: Body, context: Context) => Decision<CustomerEvent>, factOf?: (body: Body) => Fact, wouldBe?: CommandDefinition<Body, Customer, CustomerEvent>['wouldBe'],
 ): Command =>
-  register({
-    name, summary, right, schema, decide, creates, ...(wouldBe ? { wouldBe } : {}),
+  register<Body, Customer, CustomerEvent>({
+    name, summary, right, schema, decide, creates: right === 'enter', ...(wouldBe ? { wouldBe } : {}),
     decider: customer,
     idName: 'customerId',
     target: (body, newId) => body.customerId ?? newId('customer'),
     effectiveAt: (body) => body.effectiveAt,
-    asCustomer: { state: (state) => state, events: (events) => events },
+    ...(right === 'enter' ? {} : { place: (runtime, body, loaded) => placeInGroup(runtime, body, loaded, factOf?.(body)) }),
+    asCustomer,
   })
 
 const ofOrganisation = <Body extends object, State, Event extends { type: string; data: object }>(
@@ -155,15 +173,15 @@ const besideCustomer = <Body extends { customerId: string }, State, Event extend
 
 /** Every command there is, a line each: its route, rights, idempotency, OpenAPI entry and metrics follow from it. */
 export const registry: readonly Command[] = [
-  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, true, wouldBeEntered),
+  ofCustomer('create-customer', { en: 'Enter a customer', zh: '新建客户' }, 'enter', profile.CreateCustomer, profile.create, undefined, wouldBeEntered),
   ofCustomer('change-profile', { en: 'Change name and fields', zh: '修改资料' }, 'work', profile.ChangeProfile, profile.changeProfile),
   ofCustomer('recategorise-customer', { en: 'Move to another category', zh: '变更主分类' }, 'direct', profile.RecategoriseCustomer, profile.recategorise),
   ofCustomer('add-contact', { en: 'Add a contact', zh: '添加联系人' }, 'work', profile.AddContact, profile.addContact),
-  ofCustomer('change-contact', { en: 'Change a contact', zh: '修改联系人' }, 'work', profile.ChangeContact, profile.changeContact),
-  ofCustomer('remove-contact', { en: 'Remove a contact', zh: '移除联系人' }, 'work', profile.RemoveContact, profile.removeContact),
-  ofCustomer('add-identifier', { en: 'Add an identifier', zh: '添加唯一标识' }, 'work', identifiers.AddIdentifier, identifiers.addIdentifier),
-  ofCustomer('change-identifier', { en: 'Replace an identifier by another', zh: '更换唯一标识' }, 'work', identifiers.ChangeIdentifier, identifiers.changeIdentifier),
-  ofCustomer('release-identifier', { en: 'Release an identifier', zh: '释放唯一标识' }, 'work', identifiers.ReleaseIdentifier, identifiers.releaseIdentifier),
+  ofCustomer('change-contact', { en: 'Change a contact', zh: '修改联系人' }, 'work', profile.ChangeContact, profile.changeContact, ofContact),
+  ofCustomer('remove-contact', { en: 'Remove a contact', zh: '移除联系人' }, 'work', profile.RemoveContact, profile.removeContact, ofContact),
+  ofCustomer('add-identifier', { en: 'Add an identifier', zh: '添加唯一标识' }, 'work', identifiers.AddIdentifier, identifiers.addIdentifier, ofIdentifier),
+  ofCustomer('change-identifier', { en: 'Replace an identifier by another', zh: '更换唯一标识' }, 'work', identifiers.ChangeIdentifier, identifiers.changeIdentifier, ({ from }) => ({ identifier: from })),
+  ofCustomer('release-identifier', { en: 'Release an identifier', zh: '释放唯一标识' }, 'work', identifiers.ReleaseIdentifier, identifiers.releaseIdentifier, ofIdentifier),
   ofCustomer('claim-ownership', { en: 'Claim from the public pool', zh: '从公海领取' }, 'claim', ownership.ClaimOwnership, ownership.claim),
   ofCustomer('assign-ownership', { en: 'Assign to an employee', zh: '分配归属' }, 'direct', ownership.AssignOwnership, ownership.assign),
   ofCustomer('transfer-ownership', { en: 'Transfer to another owner', zh: '转交' }, 'hold', ownership.TransferOwnership, ownership.transfer),
@@ -175,6 +193,28 @@ export const registry: readonly Command[] = [
   ofCustomer('downgrade-tier', { en: 'Lower the tier', zh: '降低客户等级' }, 'direct', lifecycle.DowngradeTier, lifecycle.downgradeTier),
   ofCustomer('activate-by-purchase', { en: 'A first purchase makes a deal', zh: '首购成交' }, 'keep-time', lifecycle.ActivateByPurchase, lifecycle.activateByPurchase),
   ofCustomer('assess-spend', { en: 'Spend speaks for a tier', zh: '消费达标评定' }, 'keep-time', lifecycle.AssessSpend, lifecycle.assessSpend),
+
+  register<merging.SettledMerge, Customer, CustomerEvent>({
+    name: 'merge-customers', summary: { en: 'Make one customer of two', zh: '合并客户' }, right: 'direct', schema: merging.MergeCustomers, decide: merging.mergeCustomers, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.survivorId ?? body.customerIds[0],
+    place: placeMerge,
+    preview: previewMerge,
+    customersOf: ({ settled }) => (settled ? [settled.absorbedId] : []),
+    refusal: (_state, _body, caller, organisation, _related, [absorbed]) => (absorbed ? refusalFor('direct', caller, absorbed, organisation) : undefined),
+    asCustomer,
+  }, answerMerge),
+  register({
+    name: 'reverse-merge', summary: { en: 'Give back both customers', zh: '撤销合并' }, right: 'direct', schema: merging.ReverseMerge, decide: merging.reverseMerge, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.absorbedId,
+    customerOf: (body) => body.absorbedId,
+    customersOf: (_body, state) => (state.absorption === null ? [] : [state.absorption.into]),
+    refusal: (_state, _body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined),
+    asCustomer,
+  }, answerReversal),
 
   ofComplaint('lodge-complaint', { en: 'Lodge a complaint', zh: '受理投诉' }, 'lodge', handling.LodgeComplaint, handling.lodge, (body) => body.customerId),
   ofComplaint('reply-to-complaint', { en: 'Reply to a complaint', zh: '答复投诉' }, 'handle', handling.ReplyToComplaint, handling.reply),

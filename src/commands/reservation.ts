@@ -31,6 +31,13 @@ export type Attempt = { customerId: string; loaded: Loaded<Customer>; metadata: 
 /** A command fences this many writers at most, for each identifier: then it tells its caller to try later. */
 const MOST_FENCES = 5
 
+/** A customer as those are told of it who run into an identifier it holds. */
+export const holderFrom = ({ organisation }: Pick<Runtime, 'organisation'>, customerId: string, holder: Customer): Holder => {
+  const ownership = ownershipNow(holder)
+  const responsible = organisation.current().employees.get(responsibleFor(holder) ?? '')
+  return { customerId, ownerId: ownership?.ownerId ?? null, since: ownership?.at ?? null, departmentId: responsible?.departmentId ?? null }
+}
+
 export const reservations = (runtime: Runtime) => {
   const append = async <State>(to: Loaded<State>, metadata: SharedMetadata, type: string, data: JsonObject) => {
     const events = await runtime.codec.encode(to.stream, to.head, [{ type, schemaVersion: schemaVersionOf(type), data }], metadata, runtime.now().toISOString())
@@ -38,12 +45,6 @@ export const reservations = (runtime: Runtime) => {
   }
   const readIdentity = (name: string) => load(runtime, identity, identityStream(name))
   const readCustomer = (customerId: string) => load(runtime, customer, customerStream(customerId))
-
-  const holderOf = (customerId: string, holder: Customer): Holder => {
-    const ownership = ownershipNow(holder)
-    const responsible = runtime.organisation.current().employees.get(responsibleFor(holder) ?? '')
-    return { customerId, ownerId: ownership?.ownerId ?? null, since: ownership?.at ?? null, departmentId: responsible?.departmentId ?? null }
-  }
 
   /** Reserves one identity for the attempt's customer, at the epoch it read. */
   const reserveOne = async (name: string, attempt: Attempt): Promise<Reservation> => {
@@ -64,7 +65,7 @@ export const reservations = (runtime: Runtime) => {
       if (reservedFor.customerId === customerId) return { outcome: reservedFor.epoch === epoch ? 'reserved' : 'start-over' }
 
       const other = await readCustomer(reservedFor.customerId)
-      if (other.state.identifiers.has(name)) return { outcome: 'held', holder: holderOf(reservedFor.customerId, other.state) }
+      if (other.state.identifiers.has(name)) return { outcome: 'held', holder: holderFrom(runtime, reservedFor.customerId, other.state) }
       if (reservedFor.epoch < other.state.epoch) {
         if (await take()) return { outcome: 'reserved' }
         continue
@@ -125,7 +126,7 @@ export const reservations = (runtime: Runtime) => {
     const { reservedFor } = (await readIdentity(name)).state
     if (reservedFor === null) return undefined
     const other = await readCustomer(reservedFor.customerId)
-    return other.state.identifiers.has(name) ? holderOf(reservedFor.customerId, other.state) : undefined
+    return other.state.identifiers.has(name) ? holderFrom(runtime, reservedFor.customerId, other.state) : undefined
   }
 
   return { reserve, giveUp, releaseHeld, findHolder }

@@ -45,6 +45,8 @@ export const rejections = {
   'purchase-not-found': { status: 404, title: 'No such purchase of this customer', receipt: false, advice: 'Record the purchase first, or check the purchaseId.' },
   'refund-exists': { status: 409, title: 'A refund with this id exists', receipt: true, advice: 'A refund is recorded once.' },
   'refund-too-large': { status: 409, title: 'Never more is refunded than was bought', receipt: true, advice: 'What can still be refunded is named here.' },
+  'merge-in-progress': { status: 409, title: 'One of the customers is being merged at this moment', receipt: false, advice: 'Send it again after a moment: the other merge is decided by then.' },
+  'not-merged': { status: 409, title: 'This customer has not been absorbed by that merge', receipt: false, advice: 'GET /customers/{id}?redirect=false tells whether, and by which merge, it is part of another.' },
   'case-not-found': { status: 404, title: 'No such duplicate case', receipt: false, advice: 'Check the caseId; find cases with GET /duplicate-cases.' },
   'case-dismissed': { status: 409, title: 'The two customers were judged to be different', receipt: true, advice: 'With new evidence, open-duplicate-case with a note opens the case again.' },
   'case-merged': { status: 409, title: 'The two customers have been merged', receipt: true, advice: 'reverse-merge gives both back.' },

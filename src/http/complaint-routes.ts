@@ -62,9 +62,10 @@ export const complaintRoutes = (services: Services) => async (app: FastifyInstan
     return { all: false, employeeId: employeeId ?? '', role, colleagues: [...employees.values()].flatMap((one) => (departments.includes(one.departmentId) ? [one.employeeId] : [])) }
   }
   const nameCharacters = () => runtime.organisation.current().policies.visibility.value.nameCharacters
-  const seesCustomer = async (claims: Claims, customerId: string, after: bigint | undefined): Promise<boolean> => {
+  /** A customer the caller sees in full, and all it has absorbed; undefined for another. */
+  const seenCustomer = async (claims: Claims, customerId: string, after: bigint | undefined): Promise<string[] | undefined> => {
     const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewerOf(claims, runtime.organisation.current()), nameCharacters()))
-    return result?.full ?? false
+    return result?.full ? [result.customerId, ...result.absorbed] : undefined
   }
 
   typed.get('/complaints', {
@@ -78,8 +79,9 @@ export const complaintRoutes = (services: Services) => async (app: FastifyInstan
     requireRole(claims, readers)
     const { status, level, handlerId, customerId, overdue, after: token, limit, cursor } = request.query
     const after = afterOf(runtime, token)
-    if (customerId !== undefined && !(await seesCustomer(claims, customerId, after))) return sendProblem(reply, problem('read-not-permitted', 'This customer does not exist, or belongs to another department.'))
-    const filters = { status, level, handlerId, customerId, overdue: overdue === undefined ? undefined : overdue === 'true' }
+    const customerIds = customerId === undefined ? undefined : await seenCustomer(claims, customerId, after)
+    if (customerId !== undefined && !customerIds) return sendProblem(reply, problem('read-not-permitted', 'This customer does not exist, or belongs to another department.'))
+    const filters = { status, level, handlerId, customerIds, overdue: overdue === undefined ? undefined : overdue === 'true' }
     const now = runtime.now().toISOString()
     const page = (before: string | undefined, size: number) => readModels.query(complaints, { after }, (db, schema) => findComplaints(db, schema, filters, complaintViewer(claims), { limit: size, before, now }))
     const format = exportFormat(request)
@@ -107,7 +109,7 @@ export const complaintRoutes = (services: Services) => async (app: FastifyInstan
     })
     if (!result.there) return sendProblem(reply, problem('not-found', 'No complaint has this id.'))
     const { customerId } = result.there
-    if (!result.seen && !(customerId !== null && (await seesCustomer(claims, customerId, undefined)))) {
+    if (!result.seen && !(customerId !== null && (await seenCustomer(claims, customerId, undefined)))) {
       return sendProblem(reply, problem('read-not-permitted', 'This complaint is handled elsewhere, of a customer of another department.'))
     }
     return reply.header('etag', `"${result.there.revision}"`).send({ ...shown(result.there), trail: result.trail, asOf: asOfAnswer(runtime, asOf) })

@@ -15,7 +15,7 @@ import { sendProblem } from './errors.ts'
 import { exportFormat, sendExport, type ExportFormat } from './export.ts'
 import type { LookupLimit } from './lookup-limit.ts'
 import { After, afterOf, asOfAnswer, CustomerParams, identityOf, instantOf, knownAtOf, laterOf, nextLink, Page, PointInTime, WholeIdentifier } from './parameters.ts'
-import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, PeriodBody, problemResponses } from './schemas.ts'
+import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, MovedBody, PeriodBody, problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 import { noSuchCustomer, requireFull } from './visibility.ts'
 
@@ -79,15 +79,23 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
 
   typed.get('/customers/:customerId', {
     schema: {
-      tags: ['customers'], operationId: 'get-customer', summary: 'One customer 客户资料', params: CustomerParams, querystring: z.strictObject(After),
-      response: { 200: CustomerBody, ...problemResponses(400, 401, 403, 404, 503) },
+      tags: ['customers'], operationId: 'get-customer', summary: 'One customer 客户资料', params: CustomerParams,
+      description: 'A customer that was merged into another answers 308 with its Location, for ever.',
+      querystring: z.strictObject({ redirect: z.enum(['true', 'false']).default('true').describe('false: the record of a merged customer as it was left'), ...After }),
+      response: { 200: CustomerBody, 308: MovedBody, ...problemResponses(400, 401, 403, 404, 503) },
     },
   }, async (request, reply) => {
     const claims = claimsOf(request)
     requireRole(claims, readers)
     const viewer = viewerOf(claims, organisation())
-    const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, request.query.after) }, (db, schema) => customerById(db, schema, request.params.customerId, viewer, nameCharacters()))
+    const { customerId } = request.params
+    const { after, redirect } = request.query
+    const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, after) }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters(), { asRecorded: redirect === 'false' }))
     if (!result) return sendProblem(reply, noSuchCustomer)
+    if (result.customerId !== customerId) {
+      const query = after === undefined ? '' : `?after=${encodeURIComponent(after)}`
+      return reply.status(308).header('location', `/customers/${result.customerId}${query}`).send({ customerId, mergedInto: result.customerId })
+    }
     return reply.header('etag', `"${result.revision}"`).send({ ...shown(result), asOf: asOfAnswer(runtime, asOf) })
   })
 
@@ -106,27 +114,27 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    await requireFull(services, claims, customerId, after)
+    const ids = await requireFull(services, claims, customerId, after)
     const asOfInstant = request.query.asOf === undefined ? undefined : instantOf(runtime, request.query.asOf, 'asOf')
     const knownAt = knownAtOf(runtime, request.query.knownAt)
     const { result, asOf } = await readModels.query(ownershipHistory, { after: laterOf(after, knownAt) }, (db, schema) =>
-      ownershipPeriods(db, schema, customerId, { asOf: asOfInstant, knownAt }))
-    return reply.send({ customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })
+      ownershipPeriods(db, schema, ids, { asOf: asOfInstant, knownAt }))
+    return reply.send({ customerId: ids[0] ?? customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })
   })
 
   typed.get('/customers/:customerId/lifecycle', {
     schema: {
       tags: ['customers'], operationId: 'get-lifecycle', summary: 'Every move between stages and tiers 生命周期', params: CustomerParams, querystring: z.strictObject(After),
-      response: { 200: z.object({ customerId: z.string(), transitions: z.array(z.object({ axis: z.enum(['stage', 'tier']), from: z.string().nullable(), to: z.string(), at: z.string(), kind: z.string(), basis: z.string().nullable(), actor: z.string(), policyVersion: z.number().int().nullable(), revision: z.number().int() })), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 404, 503) },
+      response: { 200: z.object({ customerId: z.string(), transitions: z.array(z.object({ customerId: z.string(), axis: z.enum(['stage', 'tier']), from: z.string().nullable(), to: z.string(), at: z.string(), kind: z.string(), basis: z.string().nullable(), actor: z.string(), policyVersion: z.number().int().nullable(), revision: z.number().int() })), asOf: AsOfBody }), ...problemResponses(400, 401, 403, 404, 503) },
     },
   }, async (request, reply) => {
     const claims = claimsOf(request)
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    await requireFull(services, claims, customerId, after)
-    const { result, asOf } = await readModels.query(lifecycle, { after }, (db, schema) => customerTransitions(db, schema, customerId))
-    return reply.send({ customerId, transitions: result, asOf: asOfAnswer(runtime, asOf) })
+    const ids = await requireFull(services, claims, customerId, after)
+    const { result, asOf } = await readModels.query(lifecycle, { after }, (db, schema) => customerTransitions(db, schema, ids))
+    return reply.send({ customerId: ids[0] ?? customerId, transitions: result, asOf: asOfAnswer(runtime, asOf) })
   })
 }
 

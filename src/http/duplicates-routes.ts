@@ -9,7 +9,7 @@ import { Identifier, normaliseIdentifier } from '../domain/customer/identifier.t
 import { MOST_CANDIDATES, shownNearMatch, type NearMatch } from '../domain/customer/near-matches.ts'
 import { CreateCustomer } from '../domain/customer/profile.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
-import { customersByIds, type CustomerSummary } from '../projections/customer-lookup/queries.ts'
+import { customerSummaries, type CustomerSummary } from '../projections/customer-lookup/queries.ts'
 import { duplicates } from '../projections/duplicates/project.ts'
 import { holders } from '../projections/duplicates/queries.ts'
 import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
@@ -73,7 +73,7 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
     const seen = await seenBy(services, claims, found.map(({ customerId }) => customerId), asOf.position)
     const candidates = found.map((one) => {
       const customer = seen.get(one.customerId)
-      return { ...one, ownerId: customer?.ownerId ?? null, departmentId: customer?.departmentId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
+      return { ...one, customerId: customer?.customerId ?? one.customerId, ownerId: customer?.ownerId ?? null, departmentId: customer?.departmentId ?? null, since: customer?.ownerSince ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
     })
     const ownIdentifiers = new Set(candidates.flatMap((candidate) => (candidate.full ? candidate.identifiers : []))).size
     // Trying name after name would unmask one like trying numbers: only a look that shows nothing but what one sees is free.
@@ -90,12 +90,12 @@ const findNear = async ({ runtime }: Services, described: Pick<WouldBeCustomer, 
   return found?.candidates ?? []
 }
 
-/** These customers as the caller sees them. */
+/** Who stands for these customers, as the caller sees it, by the id asked for. */
 const seenBy = async ({ runtime, readModels }: Services, claims: Claims, customerIds: readonly string[], after: bigint): Promise<Map<string, CustomerSummary>> => {
   if (customerIds.length === 0) return new Map()
   const organisation = runtime.organisation.current()
-  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customersByIds(db, schema, customerIds, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
-  return new Map(result.map((customer) => [customer.customerId, customer]))
+  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, customerIds, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
+  return result
 }
 
 const checkedBody = (body: unknown): z.infer<typeof WouldBe> => {

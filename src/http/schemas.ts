@@ -51,6 +51,8 @@ export const CustomerSummaryBody = z.object({
 }).meta({ id: 'CustomerSummary' })
 export const CustomerBody = z.object({
   ...summary,
+  absorbed: z.array(z.string()).describe('Customers that are part of it since they were merged 合并'),
+  mergedInto: z.string().nullable().describe('The customer that stands for it; only with redirect=false'),
   enteredBy: z.string().nullable(),
   changedAt: z.string().nullable(),
   identifiers: z.array(z.object({ kind: z.string(), value: z.string().nullable() })),
@@ -62,7 +64,10 @@ export const CustomerBody = z.object({
 export const PeriodBody = z.object({
   ownerId: z.string().nullable(), from: z.string(), to: z.string().nullable(), basis: z.string(), actor: z.string(), onBehalfOf: z.string().nullable(), reason: z.string().nullable(),
   policyVersion: z.number().int().nullable(), recordedAt: z.string(), revision: z.number().int(),
+  customerId: z.string().describe('Whose record it is in: the customer’s own, or of one it has absorbed'),
 }).meta({ id: 'OwnershipPeriod' })
+
+export const MovedBody = z.object({ customerId: z.string(), mergedInto: z.string() }).meta({ id: 'MergedCustomer', description: 'The customer is part of another; Location leads there' })
 
 /** An answer that is also given as an export: Accept says which. */
 export const exported = <Body extends z.ZodType>(body: Body) => ({

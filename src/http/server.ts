@@ -14,6 +14,7 @@ import { commandRoutes } from './command-routes.ts'
 import { complaintRoutes } from './complaint-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
+import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
 import { historyRoutes } from './history-routes.ts'
@@ -108,6 +109,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(customerRoutes(services, lookupLimit))
     await api.register(duplicatesRoutes(services, lookupLimit))
     await api.register(identifierRoutes(services, lookupLimit))
+    await api.register(duplicateCaseRoutes(services))
     await api.register(complaintRoutes(services))
     await api.register(organisationRoutes(services))
     await api.register(analyticsRoutes(services))

@@ -75,7 +75,7 @@ describe('the tables of the read models', () => {
         return (await sql.raw(query).execute(trx)).rows.length
       })
       expect(await as('select customer_id from analytics.customer')).toBe(known.customers.length)
-      for (const refused of ['select from customer_lookup_v1.customer', 'select from kehu.event', 'select from kehu.keyring', 'delete from analytics.customer', 'select from kehu.checkpoint']) await expect(as(refused)).rejects.toMatchObject({ code: '42501' })
+      for (const refused of ['select from customer_lookup_v2.customer', 'select from kehu.event', 'select from kehu.keyring', 'delete from analytics.customer', 'select from kehu.checkpoint']) await expect(as(refused)).rejects.toMatchObject({ code: '42501' })
     } finally {
       await sql`drop owned by kehu_test_analyst`.execute(db)
       await sql`drop role kehu_test_analyst`.execute(db)
@@ -129,10 +129,10 @@ describe('the tables of the read models', () => {
     expect((await listDepartments(db, lookup)).find((department) => department.departmentId === 'east')).toEqual({ departmentId: 'east', name: '华东部', parentId: 'head-office', revision: 1 })
     const identity = (value: string) => world.runtime.keyedHash.identity('mobile', value)
     expect((await holders(db, 'duplicates_v1', [identity('+8613900000001'), identity('+8613900000002'), identity('+8613900000003')])).map((one) => one.customerId).toSorted()).toEqual([person, known.customers[4] ?? ''].toSorted())
-    expect((await customerTransitions(db, 'lifecycle_v1', shop)).map(({ axis, from, to, kind }) => `${axis} ${from ?? '-'} ${to} ${kind}`)).toEqual([
+    expect((await customerTransitions(db, 'lifecycle_v2', [shop])).map(({ axis, from, to, kind }) => `${axis} ${from ?? '-'} ${to} ${kind}`)).toEqual([
       'stage - target entry', 'tier - standard entry', 'stage target prospect progress', 'stage prospect lost setback', 'stage lost prospect won-back', 'tier standard premier up', 'tier premier preferred down',
     ])
-    expect((await transitionMatrix(db, 'lifecycle_v1', 'stage', { from: null, to: null })).filter((cell) => cell.to === 'prospect')).toEqual([{ from: 'lost', to: 'prospect', move: 'won-back', backward: false, customers: 1, transitions: 1 }, { from: 'target', to: 'prospect', move: 'progress', backward: false, customers: 1, transitions: 1 }])
-    expect(await standing(db, 'lifecycle_v1')).toContainEqual({ category: 'partner', stage: 'prospect', tier: 'preferred', customers: 1 })
+    expect((await transitionMatrix(db, 'lifecycle_v2', 'stage', { from: null, to: null })).filter((cell) => cell.to === 'prospect')).toEqual([{ from: 'lost', to: 'prospect', move: 'won-back', backward: false, customers: 1, transitions: 1 }, { from: 'target', to: 'prospect', move: 'progress', backward: false, customers: 1, transitions: 1 }])
+    expect(await standing(db, 'lifecycle_v2')).toContainEqual({ category: 'partner', stage: 'prospect', tier: 'preferred', customers: 1 })
   })
 })

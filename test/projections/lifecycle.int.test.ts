@@ -12,7 +12,7 @@ import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { categoryIds, employeeIds, histories, point, POINTS, stageNames, visitsOf, type History, type Visit } from '../support/lifecycle.ts'
 import { dump } from './world.ts'
 
-const schema = 'lifecycle_v1'
+const schema = 'lifecycle_v2'
 const lost = lostStages(defaultPolicies.stages)
 const DAY_MS = 86_400_000
 

@@ -62,7 +62,7 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
 
   /** Asks all three ways. */
   const agree = async (log: readonly RecordedEvent[], customerId: string, asOf: string | undefined, knownAt: KnownAt): Promise<number> => {
-    const periods = await ownershipPeriods(world.db, schema, customerId, { asOf, knownAt })
+    const periods = await ownershipPeriods(world.db, schema, [customerId], { asOf, knownAt })
     const replayed = await ownershipByReplay({ runtime: world.runtime }, customerId, { asOf, knownAt: knownAt === undefined ? undefined : 'position' in knownAt ? positionToken(world.runtime, knownAt.position) : knownAt.time })
     const asked = `as of ${asOf ?? 'ever'}, known at ${JSON.stringify(knownAt, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`
     expect(periods, asked).toEqual(replayed)
@@ -115,19 +115,19 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
           const held = await holdings(world.db, schema, { owners: [owner], at: instant }, known, { limit: 100 })
           const replayed = await portfolioByReplay({ runtime: world.runtime }, owner, { asOf: instant, knownAt: known === undefined ? undefined : known.time === undefined ? positionToken(world.runtime, known.position) : known.time })
           expect(held).toEqual(replayed)
-          const alone = await ownershipPeriods(world.db, schema, customerId, { asOf: instant, knownAt: known })
+          const alone = await ownershipPeriods(world.db, schema, [customerId], { asOf: instant, knownAt: known })
           expect(held.some((one) => one.customerId === customerId)).toBe(alone[0]?.ownerId === owner)
         }
       }
     }
 
-    const now = await ownershipPeriods(world.db, schema, customerId)
+    const now = await ownershipPeriods(world.db, schema, [customerId])
     expect(now.map((period) => [period.ownerId, period.from])).toEqual([
       ['clerk', at(-100)], ['wu', at(-50)], ['zhou', at(1)], [null, at(2)], ['wu', at(3)], ['zheng', at(4)], [null, at(6)], ['zhou', at(7)], ['clerk', at(9)], [null, at(10)],
     ])
     expect(now[1]).toMatchObject({ to: at(1), basis: 'claim', actor: 'importer', onBehalfOf: 'wu', reason: '更正', policyVersion: 1, recordedAt: at(8) })
     // Who held it then, as one knew it before, between and after the corrections.
-    const knownThen = async (time: string) => (await ownershipPeriods(world.db, schema, customerId, { asOf: at(-20), knownAt: { time } })).map((period) => period.ownerId)
+    const knownThen = async (time: string) => (await ownershipPeriods(world.db, schema, [customerId], { asOf: at(-20), knownAt: { time } })).map((period) => period.ownerId)
     expect([await knownThen(at(4.5)), await knownThen(at(5)), await knownThen(at(7.9)), await knownThen(at(8))]).toEqual([['clerk'], [null], [null], ['wu']])
   })
 
@@ -140,7 +140,7 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
     const { position } = await send(runtime, 'claim-ownership', { customerId }, behalfOf('zhou'))
     await runner.reaches(position)
     const instant = new Date(clock).toISOString()
-    expect((await ownershipPeriods(world.db, schema, customerId)).map((period) => [period.ownerId, period.from, period.to])).toEqual([[null, later(instant, -HOUR), instant], ['zhou', instant, null]])
+    expect((await ownershipPeriods(world.db, schema, [customerId])).map((period) => [period.ownerId, period.from, period.to])).toEqual([[null, later(instant, -HOUR), instant], ['zhou', instant, null]])
     const { rows } = await sql<{ owner_id: string | null; effective_at: Date }>`
       select owner_id, effective_at from ${sql.table(`${schema}.ownership_period`)} where customer_id = ${customerId} and isempty(valid) and upper_inf(known) order by revision`.execute(world.db)
     expect(rows.map((row) => [row.owner_id, row.effective_at.toISOString()])).toEqual([['wu', instant], [null, instant]])

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { pauseModel, resumeModel, watchPauses, type Pauses } from '../../src/projections/pauses.ts'
-import type { Projection } from '../../src/projections/projection.ts'
+import { schemaOf, type Projection } from '../../src/projections/projection.ts'
 import { answeredElsewhere, pruneVersions } from '../../src/projections/versions.ts'
 import { create, makeWorld, until, type World } from './world.ts'
 
@@ -35,20 +35,20 @@ describe('a read model that is paused', { timeout: 30_000 }, () => {
     const pausesAnew = await watchPauses(db, world.database.url)
     const again = world.run(lifecycle, { pauses: pausesAnew })
     await until('it is paused as it starts', () => again.status().state === 'paused')
-    expect(await customers('lifecycle_v1')).toBe(1)
+    expect(await customers(schemaOf(lifecycle))).toBe(1)
     expect(active.status().position).toBe(stood)
     await again.stop()
     await pausesAnew.close()
 
     await resumeModel(db, 'lifecycle')
     await second.reaches(position)
-    expect(await customers('lifecycle_v1')).toBe(2)
+    expect(await customers(schemaOf(lifecycle))).toBe(2)
     expect([first, second, again].flatMap((runner) => runner.reports)).toEqual([])
   })
 })
 
 describe('versions of a read model side by side', { timeout: 30_000 }, () => {
-  const version2: Projection = { ...lifecycle, version: 2 }
+  const newer: Projection = { ...lifecycle, version: lifecycle.version + 1 }
   const shown = async () => (await sql<{ definition: string }>`select pg_get_viewdef('analytics.customer_lifecycle'::regclass) as definition`.execute(world.db)).rows[0]?.definition
   const prune = (projections: readonly Projection[]) => pruneVersions({ db: world.db, connectionString: world.database.url, analystRole: null }, projections)
 
@@ -57,33 +57,33 @@ describe('versions of a read model side by side', { timeout: 30_000 }, () => {
     const old = world.run(lifecycle)
     await old.caughtUp()
     expect(await answeredElsewhere(world.db, [lifecycle])).toEqual([])
-    expect(await answeredElsewhere(world.db, [version2])).toEqual(['lifecycle'])
+    expect(await answeredElsewhere(world.db, [newer])).toEqual(['lifecycle'])
     const release = Promise.withResolvers<void>()
-    const fresh = world.run({ ...version2, project: (trx, schema, events) => release.promise.then(() => lifecycle.project(trx, schema, events)) })
-    await until('the new version has begun', async () => (await sql`select from kehu.checkpoint where model = 'lifecycle' and version = 2`.execute(world.db)).rows.length > 0)
-    expect(await answeredElsewhere(world.db, [version2])).toEqual(['lifecycle'])
-    expect(await prune([version2])).toEqual([])
+    const fresh = world.run({ ...newer, project: (trx, schema, events) => release.promise.then(() => lifecycle.project(trx, schema, events)) })
+    await until('the new version has begun', async () => (await sql`select from kehu.checkpoint where model = 'lifecycle' and version = ${newer.version}`.execute(world.db)).rows.length > 0)
+    expect(await answeredElsewhere(world.db, [newer])).toEqual(['lifecycle'])
+    expect(await prune([newer])).toEqual([])
     release.resolve()
     await fresh.caughtUp()
-    expect(await answeredElsewhere(world.db, [version2])).toEqual([])
+    expect(await answeredElsewhere(world.db, [newer])).toEqual([])
 
     // Run by another process: kept. Interrupted there, it does not take the analysts' views back.
-    expect(await prune([version2])).toEqual([])
+    expect(await prune([newer])).toEqual([])
     await old.stop()
     const interrupted = world.run(lifecycle)
     await interrupted.caughtUp()
-    expect(await shown()).toContain('lifecycle_v2')
+    expect(await shown()).toContain(schemaOf(newer))
     await interrupted.stop()
 
-    expect(await prune([version2])).toEqual([{ model: 'lifecycle', version: 1 }])
-    expect((await sql`select from pg_namespace where nspname = 'lifecycle_v1'`.execute(world.db)).rows).toEqual([])
-    expect(await customers('lifecycle_v2')).toBe(1)
+    expect(await prune([newer])).toEqual([{ model: 'lifecycle', version: lifecycle.version }])
+    expect((await sql`select from pg_namespace where nspname = ${schemaOf(lifecycle)}`.execute(world.db)).rows).toEqual([])
+    expect(await customers(schemaOf(newer))).toBe(1)
     await fresh.stop()
 
     // A step back to the version before: its views are its own again once the later one is dropped.
     const back = world.run(lifecycle)
     await back.caughtUp()
-    expect(await prune([lifecycle])).toEqual([{ model: 'lifecycle', version: 2 }])
-    expect(await shown()).toContain('lifecycle_v1')
+    expect(await prune([lifecycle])).toEqual([{ model: 'lifecycle', version: newer.version }])
+    expect(await shown()).toContain(schemaOf(lifecycle))
   })
 })

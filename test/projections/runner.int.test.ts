@@ -185,7 +185,7 @@ describe('the runner', { timeout: 60_000 }, () => {
     const runners = models.map((projection) => ({ projection, ...world.run(projection) }))
     await Promise.all(runners.map((runner) => runner.caughtUp()))
     const poisoned = runners.find((runner) => runner.projection === lifecycle) ?? expect.fail('no runner')
-    await sql`alter table lifecycle_v1.customer add constraint nobody_is_premier check (tier <> 'premier')`.execute(db)
+    await sql`alter table lifecycle_v2.customer add constraint nobody_is_premier check (tier <> 'premier')`.execute(db)
 
     const before = await create(runtime, { name: '王大锤', identifiers: [mobile(1)] })
     await send(runtime, 'upgrade-tier', { customerId: before.customerId, to: 'premier', basis: 'spend', evidence: '存款 100 万' })
@@ -197,14 +197,14 @@ describe('the runner', { timeout: 60_000 }, () => {
     await until('the stop is on record', async () => (await stoppedOf(lifecycle)) === poisoned.status().detail)
     expect(poisoned.reports).toContainEqual({ model: 'lifecycle', level: 'error', message: `stopped: ${poisoned.status().detail ?? ''}` })
     for (const other of runners) if (other !== poisoned) await other.reaches(after.position)
-    const rows = async () => (await sql<{ customer_id: string }>`select customer_id from lifecycle_v1.customer`.execute(db)).rows.map((row) => row.customer_id)
+    const rows = async () => (await sql<{ customer_id: string }>`select customer_id from lifecycle_v2.customer`.execute(db)).rows.map((row) => row.customer_id)
     // What stands before it in the log is there, what stands behind it is not.
     expect(await rows()).toEqual([before.customerId])
     expect((await readCheckpoint(db, lifecycle))?.position).toBe(poison - 1n)
 
     await until('it is tried again', () => poisoned.reports.filter((report) => report.level === 'error').length > 1)
     expect(await stoppedOf(lifecycle)).toContain(place)
-    await sql`alter table lifecycle_v1.customer drop constraint nobody_is_premier`.execute(db)
+    await sql`alter table lifecycle_v2.customer drop constraint nobody_is_premier`.execute(db)
     await poisoned.reaches(after.position)
     expect(await stoppedOf(lifecycle)).toBeNull()
     expect((await rows()).toSorted()).toEqual([before.customerId, after.customerId].toSorted())
@@ -341,7 +341,7 @@ describe('the runner', { timeout: 60_000 }, () => {
       go = resolve
     })
     const version2: Projection = {
-      ...lifecycle, version: 2,
+      ...lifecycle, version: lifecycle.version + 1,
       project: async (trx, schema, events) => {
         await gate
         await lifecycle.project(trx, schema, events)
@@ -361,6 +361,6 @@ describe('the runner', { timeout: 60_000 }, () => {
     await old.stop()
     await fresh.reaches((await create(runtime, { name: '赵六' })).position)
     expect(await shown()).toBe(3)
-    expect((await sql`select from lifecycle_v1.customer`.execute(db)).rows).toHaveLength(2)
+    expect((await sql`select from lifecycle_v2.customer`.execute(db)).rows).toHaveLength(2)
   })
 })

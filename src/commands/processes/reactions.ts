@@ -1,44 +1,88 @@
-import { customer } from '../../domain/customer/customer.ts'
-import { streamName as customerStream } from '../../domain/customer/events.ts'
+import { asOne, everyone } from '../../domain/customer/group.ts'
 import { activateByPurchase, assessSpend } from '../../domain/customer/lifecycle.ts'
 import type { Context, Decision } from '../../domain/decider.ts'
 import { domainEvent, type DomainEvent } from '../../domain/events.ts'
+import { caseIdOf, duplicateCase, streamName as caseStream } from '../../domain/duplicate-case/duplicate-case.ts'
 import { netSpend, purchases, streamName } from '../../domain/purchases/purchases.ts'
 import { isRejection } from '../../domain/rejection.ts'
 import type { RecordedEvent } from '../../event-store/port.ts'
 import type { ProcessLog } from '../../event-store/process-log.ts'
+import { groupAt, groupOf } from '../group.ts'
 import { load } from '../load.ts'
+import { settleMerge, settleReversal } from '../merging.ts'
 import type { Runtime } from '../runtime.ts'
 import { dispatch, type Intent } from './dispatch.ts'
 import { duplicatesFound } from './duplicate-detection.ts'
 
 /** What a process does about an event. Adding a reaction is a function and a line in `reactions`. */
 type React = (runtime: Runtime, event: DomainEvent, stored: RecordedEvent) => Promise<Intent[]>
-type Reaction = { process: string; kinds: readonly string[]; react: React }
+/** `types`: the only events it reacts to; of others nothing is opened. */
+type Reaction = { process: string; kinds: readonly string[]; types?: readonly string[]; react: React }
 
 /** A purchase makes a deal of a target or prospect, and speaks for a tier. Only what would change something is sent. */
 const purchaseMade: React = async (runtime, one, stored) => {
   if (one.kind !== 'purchases' || one.event.type !== 'PurchaseRecorded') return []
   const customerId = one.id
   const { purchaseId, at } = one.event.data
-  const bought = await load(runtime, purchases, streamName(customerId))
-  const { state } = await load(runtime, customer, customerStream(customerId))
+  const group = await groupOf(runtime, customerId)
+  const state = asOne(group)
+  const all = await Promise.all(everyone(group).map((member) => load(runtime, purchases, streamName(member.customerId))))
+  const spend = new Map<string, number>()
+  for (const bought of all) for (const [currency, amount] of netSpend(bought.state)) spend.set(currency, (spend.get(currency) ?? 0) + amount)
+  const revision = all.reduce((sum, bought) => sum + bought.head.revision, 0)
   const context: Context = {
     now: runtime.now().toISOString(), caller: { actor: '', role: 'system', employeeId: null, onBehalfOf: null }, organisation: runtime.organisation.current(),
     commandId: '', newId: (what) => what, identityOf: runtime.keyedHash.identity,
   }
   const activation = { customerId, purchaseId, at }
-  const assessment = { customerId, spend: [...netSpend(bought.state)].map(([currency, amount]) => ({ amount, currency })), purchases: bought.state.purchases.size }
+  const assessment = { customerId, spend: [...spend].map(([currency, amount]) => ({ amount, currency })), purchases: all.reduce((sum, bought) => sum + bought.state.purchases.size, 0) }
   return [
     ...(changes(activateByPurchase(state, activation, context)) ? [{ command: 'activate-by-purchase', key: `activate/${customerId}/${purchaseId}`, body: activation, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),
-    ...(changes(assessSpend(state, assessment, context)) ? [{ command: 'assess-spend', key: `spend/${customerId}/${bought.head.revision}`, body: assessment, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),
+    ...(changes(assessSpend(state, assessment, context)) ? [{ command: 'assess-spend', key: `spend/${customerId}/${revision}`, body: assessment, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),
   ]
+}
+
+const mergeTypes = ['MergeStarted', 'CustomerMerged', 'MergeReversed', 'MergeUndone'] as const
+
+/** A merge or reversal that stands half-way is brought to its end, and the case of the two follows. */
+const mergeMoved: React = async (runtime, one, stored) => {
+  if (one.kind !== 'customer') return []
+  const { id, event } = one
+  /** The cases of any of the survivor's with any of the absorbed's: what became one, or is no longer. */
+  const casesOf = async (absorbedId: string) => {
+    const theirs = everyone(await groupAt(runtime, absorbedId)).map((member) => member.customerId)
+    const ours = everyone(await groupAt(runtime, id)).map((member) => member.customerId).filter((customerId) => !theirs.includes(customerId))
+    const caseIds = ours.flatMap((one) => theirs.map((other) => caseIdOf([one, other])))
+    return Promise.all(caseIds.map(async (caseId) => ({ caseId, state: (await load(runtime, duplicateCase, caseStream(caseId))).state })))
+  }
+  const cause = { causationId: stored.id, correlationId: stored.metadata.$correlationId }
+  switch (event.type) {
+    case 'MergeStarted':
+      await settleMerge(runtime, id, event.data.mergeId)
+      return []
+    case 'MergeReversed':
+      await settleReversal(runtime, id, event.data.mergeId)
+      return []
+    case 'CustomerMerged': {
+      const { mergeId, absorbedId } = event.data
+      const there = (await casesOf(absorbedId)).filter(({ state }) => state.status !== 'none' && state.status !== 'merged')
+      return there.map(({ caseId }) => ({ command: 'close-duplicate-case', key: `close/${mergeId}/${caseId}`, body: { caseId, mergeId }, ...cause }))
+    }
+    case 'MergeUndone': {
+      const { mergeId, absorbedId } = event.data
+      const there = (await casesOf(absorbedId)).filter(({ state }) => state.status === 'merged' && state.mergeId === mergeId)
+      return there.map(({ caseId }) => ({ command: 'dismiss-duplicate-case', key: `undo/${mergeId}/${caseId}`, body: { caseId, reason: 'The merge was reversed.' }, ...cause }))
+    }
+    default:
+      return []
+  }
 }
 
 const changes = (decision: Decision<unknown>): boolean => !isRejection(decision) && decision.events.length > 0
 
 export const reactions: readonly Reaction[] = [
   { process: 'purchase-reactions', kinds: ['purchases'], react: purchaseMade },
+  { process: 'merges', kinds: ['customer'], types: mergeTypes, react: mergeMoved },
   { process: 'duplicate-detection', kinds: ['customer'], react: duplicatesFound },
 ]
 
@@ -46,9 +90,10 @@ export const reactions: readonly Reaction[] = [
  * Follows the log and reacts to each event, from where the process stood: after a crash some events are seen again,
  * and the commands they lead to do nothing. Ends when the signal aborts; throws what is to be tried again.
  */
-export const followReactions = async (runtime: Runtime, log: ProcessLog, { process, kinds, react }: Reaction, signal: AbortSignal): Promise<void> => {
+export const followReactions = async (runtime: Runtime, log: ProcessLog, { process, kinds, types, react }: Reaction, signal: AbortSignal): Promise<void> => {
   for await (const batch of runtime.store.subscribe({ after: await log.position(process), kinds, signal })) {
-    for (const stored of await runtime.codec.decode(batch.events)) {
+    const events = types ? batch.events.filter((event) => types.includes(event.type)) : batch.events
+    for (const stored of await runtime.codec.decode(events)) {
       const event = domainEvent(stored)
       for (const intent of event ? await react(runtime, event, stored) : []) await dispatch(runtime, log, process, intent)
       if (signal.aborted) return

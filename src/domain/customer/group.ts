@@ -70,4 +70,4 @@ export type Entry = { customerId: string; at: Instant; stated: boolean; position
 export const isEarlier = (one: Entry, other: Entry): boolean =>
   one.stated || other.stated ? one.at < other.at || (one.at === other.at && one.position < other.position) : one.position < other.position
 
-export const earliestOf = (entries: readonly [Entry, ...Entry[]]): Entry => entries.reduce((first, one) => (isEarlier(one, first) ? one : first))
+export const earlierOf = (one: Entry, other: Entry): Entry => (isEarlier(other, one) ? other : one)

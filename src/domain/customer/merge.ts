@@ -36,7 +36,7 @@ export const applyMerge = (state: Merging, event: Recorded<MergeEvent>): Partial
     case 'MergeAbandoned':
       return { openMerge: null }
     case 'CustomerMerged':
-      return state.openMerge ? { openMerge: null, merges: new Map(state.merges).set(state.openMerge.absorbedId, state.openMerge), choices: [...state.choices, ...chosen(state.openMerge)] } : {}
+      return state.openMerge ? { openMerge: null, merges: new Map(state.merges).set(state.openMerge.absorbedId, state.openMerge), choices: [...state.choices, ...choicesOf(state.openMerge)] } : {}
     case 'MergeUndone': {
       const merges = new Map(state.merges)
       merges.delete(event.data.absorbedId)
@@ -54,7 +54,7 @@ export const applyMerge = (state: Merging, event: Recorded<MergeEvent>): Partial
 }
 
 /** What the merge takes of the absorbed. What it keeps of the survivor needs no choice: the absorbed is passed over. */
-const chosen = ({ absorbedId, take }: Merge): Choice[] => [
+export const choicesOf = ({ absorbedId, take }: Merge): Choice[] => [
   ...(take.name === absorbedId ? [{ field: null, from: absorbedId }] : []),
   ...Object.entries(take.fields).flatMap(([field, from]) => (from === absorbedId ? [{ field, from }] : [])),
 ]

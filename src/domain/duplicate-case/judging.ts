@@ -34,7 +34,10 @@ export const open = (state: DuplicateCase, command: z.infer<typeof OpenDuplicate
   const openedBy = context.caller.role === 'system' && context.caller.onBehalfOf === null ? 'detection' : 'person'
   if (customers.some((customer) => customer === null)) return reject('customer-not-found', 'One of the two customers does not exist.')
   if (state.status === 'open' || state.status === 'confirmed' || (state.status !== 'none' && (openedBy === 'detection' || state.openedBy === context.commandId))) return noChange
-  if (state.status === 'merged') return merged
+  const absorptions = customers.flatMap((customer) => customer?.absorption ?? [])
+  // What is part of another is looked for, and judged, as that.
+  if (absorptions.length > 0 && openedBy === 'detection') return noChange
+  if (state.status === 'merged' || absorptions.some(({ into }) => command.customerIds.includes(into))) return merged
   if (state.status === 'dismissed' && note === undefined) return reject('reason-required', 'The pair was dismissed before: say what is new.', { errors: [{ path: 'note', message: 'is required for a pair that was dismissed' }] })
   const customerIds = pairOf(command.customerIds)
   return { events: [{ type: 'DuplicateCaseOpened', data: { customerIds, openedBy, score, reasons, weightsVersion, note: note === undefined ? null : said(customerIds, note) } }] }

@@ -2,7 +2,7 @@ import { sql, type Kysely, type RawBuilder } from 'kysely'
 
 /**
  * Who asks. `all`, or: what one handles, what stands at one's role, and what is handled by `colleagues` (of the
- * departments one manages). With `customerId` checked before, all complaints of that customer.
+ * departments one manages). With `customerIds` checked before, all complaints of that customer.
  */
 export type ComplaintViewer = { all: true } | { all: false; employeeId: string; role: string; colleagues: readonly string[] }
 
@@ -12,7 +12,7 @@ export type ComplaintSummary = {
   compensation: { amount: number; currency: string } | null; description: string | null; wants: string | null; revision: number; ordinal: string
 }
 
-export type ComplaintFilters = { status?: string | undefined; level?: number | undefined; handlerId?: string | undefined; customerId?: string | undefined; overdue?: boolean | undefined; complaintId?: string | undefined }
+export type ComplaintFilters = { status?: string | undefined; level?: number | undefined; handlerId?: string | undefined; /** A customer and all it has absorbed. */ customerIds?: readonly string[] | undefined; overdue?: boolean | undefined; complaintId?: string | undefined }
 
 type Row = {
   complaint_id: string; ordinal: string; customer_id: string | null; contact_id: string | null; class: string; severity: string; channel: string; status: 'open' | 'closed'; level: number; role: string; handler_id: string | null
@@ -25,12 +25,12 @@ export const findComplaints = async (
   db: Kysely<unknown>, schema: string, filters: ComplaintFilters, viewer: ComplaintViewer, page: { limit: number; before?: string | undefined; now: string },
 ): Promise<ComplaintSummary[]> => {
   const overdue = sql<boolean>`(status = 'open' and due_at < ${page.now}::timestamptz) is true`
-  const where: RawBuilder<unknown>[] = [viewer.all || filters.customerId !== undefined ? sql`true` : sql`(handler_id = ${viewer.employeeId} or role = ${viewer.role} or handler_id = any(${[...viewer.colleagues]}::text[]))`]
+  const where: RawBuilder<unknown>[] = [viewer.all || filters.customerIds !== undefined ? sql`true` : sql`(handler_id = ${viewer.employeeId} or role = ${viewer.role} or handler_id = any(${[...viewer.colleagues]}::text[]))`]
   if (filters.complaintId !== undefined) where.push(sql`complaint_id = ${filters.complaintId}`)
   if (filters.status !== undefined) where.push(sql`status = ${filters.status}`)
   if (filters.level !== undefined) where.push(sql`level = ${filters.level}`)
   if (filters.handlerId !== undefined) where.push(filters.handlerId === '' ? sql`handler_id is null` : sql`handler_id = ${filters.handlerId}`)
-  if (filters.customerId !== undefined) where.push(sql`customer_id = ${filters.customerId}`)
+  if (filters.customerIds !== undefined) where.push(sql`customer_id = any(${[...filters.customerIds]}::text[])`)
   if (filters.overdue !== undefined) where.push(sql`${overdue} = ${filters.overdue}`)
   if (page.before !== undefined) where.push(sql`ordinal < ${page.before}`)
   const { rows } = await sql<Row>`

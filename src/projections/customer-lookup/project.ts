@@ -1,11 +1,13 @@
 import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { customer as customerDecider, type Customer, type FieldValues } from '../../domain/customer/customer.ts'
+import type { Group } from '../../domain/customer/group.ts'
 import { IdentifierKind } from '../../domain/customer/identifier.ts'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import { reveal } from '../../domain/decider.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { deleteRows, insertRows, tableNamed } from '../rows.ts'
+import { groupAmong, StoredMerging, toMerging } from './groups.ts'
 import { emptyRecord, evolveRecord, toRows, type CustomerRecord } from './record.ts'
 import { tables, type LookupTables } from './tables.ts'
 
@@ -17,6 +19,7 @@ const SharedWithKind = z.enum(['employee', 'department'])
 const CustomerRow = z.object({
   customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), entered_by: z.string().nullable(),
   entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, ownership: Ownership,
+  survivor_id: z.string(), merging: StoredMerging,
 })
 const IdentifierRow = z.object({ identity: z.string(), customer_id: z.string(), kind: IdentifierKind, value: z.string().nullable() })
 const ContactRow = z.object({ contact_id: z.string(), customer_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
@@ -42,14 +45,14 @@ export const load = async (db: Connection, ids: string[]): Promise<Map<string, C
   for (const row of customers) {
     const mine = contacts.get(row.customer_id) ?? []
     const state: Customer = {
-      ...customerDecider.initialState, status: 'entered', visibleRevision: row.revision, category: row.category, name: row.name ?? undefined, fields: merged(row),
+      ...customerDecider.initialState, ...toMerging(row.merging), status: 'entered', visibleRevision: row.revision, category: row.category, name: row.name ?? undefined, fields: merged(row),
       contacts: new Map(mine.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
       identifiers: new Map((identifiers.get(row.customer_id) ?? []).map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
       enteredBy: row.entered_by, ownership: row.ownership.map(([at, revision, ownerId]) => ({ at, revision, ownerId })),
       shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })), stage: row.stage, tier: row.tier,
     }
     records.set(row.customer_id, {
-      customerId: row.customer_id, state, ordinal: BigInt(row.ordinal), enteredAt: row.entered_at.toISOString(), changedAt: row.changed_at.toISOString(),
+      customerId: row.customer_id, state, ordinal: BigInt(row.ordinal), survivorId: row.survivor_id, enteredAt: row.entered_at.toISOString(), changedAt: row.changed_at.toISOString(),
       personalKeys: new Set(Object.keys(row.personal_fields)),
       personalContactKeys: new Map(mine.map((contact) => [contact.contact_id, new Set(Object.keys(contact.personal_fields))])),
     })
@@ -61,12 +64,38 @@ const customerTable = tableNamed(tables, 'customer')
 const identifierTable = tableNamed(tables, 'identifier')
 const contactTable = tableNamed(tables, 'contact')
 const shareTable = tableNamed(tables, 'share')
-const changing = ['category', 'name', 'stage', 'tier', 'owner_id', 'owner_since', 'responsible_id', 'changed_at', 'revision', 'fields', 'personal_fields', 'ownership', 'search']
+const changing = ['category', 'name', 'stage', 'tier', 'owner_id', 'owner_since', 'responsible_id', 'changed_at', 'revision', 'fields', 'personal_fields', 'ownership', 'search', 'absorbed_into', 'survivor_id', 'merging']
 
-type Change = { before: CustomerRecord | undefined; after: CustomerRecord }
+/**
+ * Where merges lead after these changes: everybody of the groups that were touched, each with who stands for it. Most
+ * batches touch none, and nothing more is read for them.
+ */
+const regroup = async (db: Connection, before: Map<string, CustomerRecord>, records: Map<string, CustomerRecord>, changed: Set<string>): Promise<void> => {
+  const touched = [...changed].flatMap((id) => records.get(id) ?? []).filter(({ customerId, survivorId, state }) => survivorId !== customerId || state.absorption !== null || state.openMerge !== null || state.merges.size > 0 || state.choices.length > 0)
+  if (touched.length === 0) return
+  const near = touched.flatMap(({ customerId, state }) => [customerId, ...(state.absorption ? [state.absorption.into] : [])])
+  const roots = [...new Set([...touched.map(({ survivorId }) => survivorId), ...(await db.selectFrom('customer').select('survivor_id').where('customer_id', 'in', near).execute()).map((row) => row.survivor_id)])]
+  const others = (await db.selectFrom('customer').select('customer_id').where((eb) => eb.or([eb('customer_id', 'in', roots), eb.and([eb('absorbed_into', 'is not', null), eb('survivor_id', 'in', roots)])])).execute()).map((row) => row.customer_id)
+  for (const [id, record] of await load(db, others.filter((id) => !records.has(id)))) {
+    before.set(id, record)
+    records.set(id, record)
+  }
+  const rootOf = (id: string): string => {
+    const into = records.get(id)?.state.absorption?.into
+    return into === undefined ? id : rootOf(into)
+  }
+  for (const id of new Set([...others, ...near])) {
+    const record = records.get(id)
+    if (!record) continue
+    records.set(id, { ...record, survivorId: rootOf(id) })
+    changed.add(id)
+  }
+}
+
+type Change = { before: CustomerRecord | undefined; after: CustomerRecord; group: Group }
 
 const save = async (trx: Transaction<unknown>, schema: string, changes: readonly Change[]): Promise<void> => {
-  const rows = changes.map((change) => ({ ...change, ...toRows(change.after) }))
+  const rows = changes.map((change) => ({ ...change, ...toRows(change.after, change.group) }))
   await insertRows(trx, schema, customerTable, rows.map((row) => row.customer), { key: ['customer_id'], update: changing })
   // Rows beside it are written anew only where they have changed: state that has not is the same object.
   const anew = (part: 'identifiers' | 'contacts' | 'shares') => {
@@ -115,11 +144,12 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
       changed.add(one.id)
     } else await projectOrganisation(db, one)
   }
+  await regroup(db, before, records, changed)
   // A customer that has only been fenced, and never entered, is not there.
   await save(trx, schema, [...changed].flatMap((id) => {
     const after = records.get(id)
-    return after?.state.status === 'entered' ? [{ before: before.get(id), after }] : []
+    return after?.state.status === 'entered' ? [{ before: before.get(id), after, group: groupAmong(after, records) }] : []
   }))
 }
 
-export const customerLookup: Projection = { model: 'customer-lookup', version: 1, kinds: ['customer', 'employee', 'department'], tables, project }
+export const customerLookup: Projection = { model: 'customer-lookup', version: 2, kinds: ['customer', 'employee', 'department'], tables, project }

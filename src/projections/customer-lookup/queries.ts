@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import type { Organisation } from '../../domain/organisation/organisation.ts'
 import type { FieldProblem } from '../../domain/rejection.ts'
+import { everyone, fieldsOf, nameOf } from '../../domain/customer/group.ts'
+import { groupAmong, StoredMerging, stateOf, type Placed } from './groups.ts'
 import { askingNothing, missingOf } from './incomplete.ts'
 import { likePattern, searchTerm } from './search.ts'
 
@@ -30,6 +32,10 @@ export type CustomerSummary = {
 }
 
 export type CustomerDetail = CustomerSummary & {
+  /** The customers it has absorbed, and those had absorbed before. */
+  absorbed: string[]
+  /** The customer that stands for it, where it is asked for as it was recorded and is part of another. */
+  mergedInto: string | null
   enteredBy: string | null
   changedAt: string | null
   identifiers: { kind: string; value: string | null }[]
@@ -52,7 +58,7 @@ export type Filters = {
 const Fields = z.record(z.string(), StoredFieldValue)
 const Row = z.object({
   customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), owner_id: z.string().nullable(), owner_since: z.date(),
-  department_id: z.string().nullable(), entered_by: z.string().nullable(), entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, visible: z.boolean(),
+  department_id: z.string().nullable(), entered_by: z.string().nullable(), entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, survivor_id: z.string(), merging: StoredMerging, visible: z.boolean(),
 })
 
 const table = (schema: string, name: string) => sql.table(`${schema}.${name}`)
@@ -69,7 +75,7 @@ const seesInFull = (schema: string, viewer: Viewer): RawBuilder<boolean> =>
         )) is true`
 
 const columns = (schema: string, viewer: Viewer) => sql`
-  c.customer_id, c.ordinal, c.category, c.name, c.stage, c.tier, c.owner_id, c.owner_since, e.department_id, c.entered_by, c.entered_at, c.changed_at, c.revision, c.fields, c.personal_fields,
+  c.customer_id, c.ordinal, c.category, c.name, c.stage, c.tier, c.owner_id, c.owner_since, e.department_id, c.entered_by, c.entered_at, c.changed_at, c.revision, c.fields, c.personal_fields, c.survivor_id, c.merging,
   ${seesInFull(schema, viewer)} as visible`
 
 const from = (schema: string) => sql`${table(schema, 'customer')} c left join ${table(schema, 'employee')} e on e.employee_id = c.responsible_id`
@@ -81,20 +87,48 @@ const toSummary = (row: z.infer<typeof Row>, nameCharacters: number): CustomerSu
   return { ...shared, full: true, name: row.name, stage: row.stage, tier: row.tier, enteredAt: row.entered_at.toISOString(), fields: { ...row.fields, ...row.personal_fields } }
 }
 
+type FoundRow = z.infer<typeof Row>
+const Member = z.object({ customer_id: z.string(), survivor_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields, merging: StoredMerging })
+
+/** Rows as what they are with all they have absorbed: name and fields as chosen; whose ids those are, in order. */
+const asOneEach = async (db: Kysely<unknown>, schema: string, rows: readonly FoundRow[]): Promise<{ row: FoundRow; absorbed: string[] }[]> => {
+  const survivors = rows.filter(({ merging }) => merging !== null && (merging.merges.length > 0 || merging.openMerge !== null)).map((row) => row.customer_id)
+  if (survivors.length === 0) return rows.map((row) => ({ row, absorbed: [] }))
+  const found = await sql`select customer_id, survivor_id, name, fields, personal_fields, merging from ${table(schema, 'customer')}
+    where absorbed_into is not null and survivor_id in (select survivor_id from ${table(schema, 'customer')} where customer_id = any(${survivors}::text[]))`.execute(db)
+  const known = new Map<string, Placed>(z.array(Member).parse(found.rows).map((row) => [row.customer_id, { customerId: row.customer_id, state: stateOf(row) }]))
+  return rows.map((row) => {
+    if (!survivors.includes(row.customer_id)) return { row, absorbed: [] }
+    const group = groupAmong({ customerId: row.customer_id, state: stateOf(row) }, known)
+    const fields = Object.fromEntries([...fieldsOf(group)].map(([key, { value }]) => [key, value]))
+    return { row: { ...row, name: nameOf(group)?.value ?? null, fields, personal_fields: {} }, absorbed: everyone(group).slice(1).map((member) => member.customerId) }
+  })
+}
+
 /** The first characters, as a reader counts them, and always the same number of stars: a length tells something, too. */
 export const maskName = (name: string, characters: number): string =>
   [...new Intl.Segmenter('zh', { granularity: 'grapheme' }).segment(name)].slice(0, characters).map((part) => part.segment).join('') + '**'
 
-/** One customer as this viewer sees it; undefined when there is none. */
-export const customerById = async (db: Kysely<unknown>, schema: string, customerId: string, viewer: Viewer, nameCharacters: number): Promise<CustomerDetail | undefined> => {
-  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = ${customerId}`.execute(db)
-  const [found] = rows
+/**
+ * One customer as this viewer sees it; undefined when there is none. An absorbed one is answered by the customer that
+ * stands for it, unless it is asked for `asRecorded`: then by its own record alone.
+ */
+export const customerById = async (
+  db: Kysely<unknown>, schema: string, asked: string, viewer: Viewer, nameCharacters: number, options: { asRecorded?: boolean } = {},
+): Promise<CustomerDetail | undefined> => {
+  const customers = table(schema, 'customer')
+  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = ${options.asRecorded ? asked : sql`(select survivor_id from ${customers} where customer_id = ${asked})`}`.execute(db)
+  const [found] = z.array(Row).parse(rows)
   if (found === undefined) return undefined
-  const row = Row.parse(found)
-  const summary = toSummary(row, nameCharacters)
-  if (!row.visible) return { ...summary, enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [] }
-  const identifiers = await sql<{ kind: string; value: string | null }>`select kind, value from ${table(schema, 'identifier')} where customer_id = ${customerId} order by kind, identity`.execute(db)
-  const contacts = await sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = ${customerId} order by place`.execute(db)
+  const [one] = options.asRecorded ? [{ row: found, absorbed: [] }] : await asOneEach(db, schema, [found])
+  if (!one) return undefined
+  const { row, absorbed } = one
+  const customerId = row.customer_id
+  const summary = { ...toSummary(row, nameCharacters), absorbed, mergedInto: row.survivor_id === customerId ? null : row.survivor_id }
+  if (!row.visible) return { ...summary, absorbed: [], enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [] }
+  const ids = [customerId, ...absorbed]
+  const identifiers = await sql<{ kind: string; value: string | null }>`select kind, value from ${table(schema, 'identifier')} where customer_id = any(${ids}::text[]) order by kind, identity`.execute(db)
+  const contacts = await sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = any(${ids}::text[]) order by array_position(${ids}::text[], customer_id), place`.execute(db)
   const shares = await sql<{ with_kind: string; with_id: string; access: string }>`select with_kind, with_id, access from ${table(schema, 'share')} where customer_id = ${customerId} order by with_kind, with_id`.execute(db)
   return {
     ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.rows,
@@ -104,10 +138,15 @@ export const customerById = async (db: Kysely<unknown>, schema: string, customer
   }
 }
 
-/** These customers as this viewer sees them, in no particular order; those there are none of are left out. */
-export const customersByIds = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[], viewer: Viewer, nameCharacters: number): Promise<CustomerSummary[]> => {
-  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = any(${[...customerIds]}::text[])`.execute(db)
-  return z.array(Row).parse(rows).map((row) => toSummary(row, nameCharacters))
+/** Who stands for each of these customers, as this viewer sees it, with the ids of all that is part of it; by the id asked for. */
+export const customerSummaries = async (db: Kysely<unknown>, schema: string, asked: readonly string[], viewer: Viewer, nameCharacters: number): Promise<Map<string, CustomerSummary & { absorbed: string[] }>> => {
+  const standing = await sql<{ customer_id: string; survivor_id: string }>`select customer_id, survivor_id from ${table(schema, 'customer')} where customer_id = any(${[...asked]}::text[])`.execute(db)
+  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = any(${standing.rows.map((row) => row.survivor_id)}::text[])`.execute(db)
+  const found = new Map((await asOneEach(db, schema, z.array(Row).parse(rows))).map(({ row, absorbed }) => [row.customer_id, { ...toSummary(row, nameCharacters), absorbed }]))
+  return new Map(standing.rows.flatMap((row) => {
+    const one = found.get(row.survivor_id)
+    return one ? [[row.customer_id, one] as const] : []
+  }))
 }
 
 /**
@@ -117,8 +156,8 @@ export const customersByIds = async (db: Kysely<unknown>, schema: string, custom
 export const findCustomers = async (
   db: Kysely<unknown>, schema: string, filters: Filters, viewer: Viewer, page: { limit: number; before?: string | undefined; nameCharacters: number },
 ): Promise<CustomerSummary[]> => {
-  const where: RawBuilder<unknown>[] = []
-  if (filters.identity !== undefined) where.push(sql`c.customer_id in (select customer_id from ${table(schema, 'identifier')} where identity = ${filters.identity})`)
+  const where: RawBuilder<unknown>[] = [sql`c.absorbed_into is null`]
+  if (filters.identity !== undefined) where.push(sql`c.customer_id in (select h.survivor_id from ${table(schema, 'identifier')} i join ${table(schema, 'customer')} h on h.customer_id = i.customer_id where i.identity = ${filters.identity})`)
   else where.push(seesInFull(schema, viewer))
   // A search or filter on what is masked would tell it.
   if (filters.q !== undefined) where.push(sql`c.search like ${likePattern(searchTerm(filters.q))} and ${seesInFull(schema, viewer)}`)
@@ -130,7 +169,7 @@ export const findCustomers = async (
   if (filters.notAt !== undefined) where.push(sql`(c.category, c.stage) not in (select * from unnest(${filters.notAt.map((one) => one.category)}::text[], ${filters.notAt.map((one) => one.stage)}::text[]))`)
   if (page.before !== undefined) where.push(sql`c.ordinal < ${page.before}`)
   const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where ${sql.join(where, sql` and `)} order by c.ordinal desc limit ${page.limit}`.execute(db)
-  return z.array(Row).parse(rows).map((row) => toSummary(row, page.nameCharacters))
+  return (await asOneEach(db, schema, z.array(Row).parse(rows))).map(({ row }) => toSummary(row, page.nameCharacters))
 }
 
 export type IncompleteCustomer = CustomerSummary & { missing: FieldProblem[] }
@@ -170,7 +209,11 @@ const Contact = z.object({ customer_id: z.string(), contact_id: z.string(), name
 
 /** The contacts of these customers, in the order they were added. */
 const contactsOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]) => {
-  const { rows } = await sql`select customer_id, contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = any(${[...customerIds]}::text[]) order by customer_id, place`.execute(db)
+  const ids = [...customerIds]
+  const { rows } = await sql`
+    select h.survivor_id as customer_id, k.contact_id, k.name, k.fields, k.personal_fields
+    from ${table(schema, 'customer')} h join ${table(schema, 'contact')} k on k.customer_id = h.customer_id
+    where h.customer_id = any(${ids}::text[]) or (h.absorbed_into is not null and h.survivor_id = any(${ids}::text[])) order by 1, h.ordinal, k.place`.execute(db)
   const contacts = z.array(Contact).parse(rows).map((row) => ({ customerId: row.customer_id, contactId: row.contact_id, name: row.name, fields: { ...row.fields, ...row.personal_fields } }))
   return Map.groupBy(contacts, (contact) => contact.customerId)
 }

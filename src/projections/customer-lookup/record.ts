@@ -1,6 +1,8 @@
 import type { Recorded } from '../../domain/decider.ts'
 import { customer, ownershipNow, responsibleFor, type Customer, type FieldValues } from '../../domain/customer/customer.ts'
 import type { CustomerEvent, StoredFields } from '../../domain/customer/events.ts'
+import { everyone, type Group } from '../../domain/customer/group.ts'
+import { fromMerging } from './groups.ts'
 import { searchText } from './search.ts'
 import type { LookupTables } from './tables.ts'
 
@@ -9,6 +11,8 @@ export type CustomerRecord = {
   customerId: string
   state: Customer
   ordinal: bigint
+  /** Who stands for it: itself, or where its merges lead. */
+  survivorId: string
   enteredAt: string
   changedAt: string
   /** Keys of fields, and by contact, whose values were sealed: those are the personal ones. */
@@ -17,7 +21,7 @@ export type CustomerRecord = {
 }
 
 export const emptyRecord = (customerId: string): CustomerRecord => ({
-  customerId, state: customer.initialState, ordinal: 0n, enteredAt: '', changedAt: '', personalKeys: new Set(), personalContactKeys: new Map(),
+  customerId, state: customer.initialState, ordinal: 0n, survivorId: customerId, enteredAt: '', changedAt: '', personalKeys: new Set(), personalContactKeys: new Map(),
 })
 
 const isSealedValue = (value: StoredFields[string]): boolean => value !== null && typeof value === 'object' && !Array.isArray(value) && !('amount' in value)
@@ -80,24 +84,27 @@ export type CustomerRows = {
   shares: LookupTables['share'][]
 }
 
-/** The rows a record is kept in. */
-export const toRows = (record: CustomerRecord): CustomerRows => {
+/** The rows a record is kept in. A survivor is found by what all of its group are called. */
+export const toRows = (record: CustomerRecord, group: Group): CustomerRows => {
   const { customerId, state } = record
   const owner = ownershipNow(state)
   const identifiers = [...state.identifiers]
   const contacts = [...state.contacts]
-  const names = [state.name, ...contacts.map(([, contact]) => contact.name)].filter((name) => name !== undefined)
-  const numbers = [
-    ...identifiers.flatMap(([, one]) => (one.value !== undefined && one.kind === 'mobile' ? [one.value] : [])),
-    ...phonesOf(state.fields),
-    ...contacts.flatMap(([, contact]) => phonesOf(contact.fields)),
-  ]
+  const merging = fromMerging(state)
+  const all = everyone(group).map((one) => one.state)
+  const names = all.flatMap((one) => [one.name, ...[...one.contacts.values()].map((contact) => contact.name)]).filter((name) => name !== undefined)
+  const numbers = all.flatMap((one) => [
+    ...[...one.identifiers.values()].flatMap(({ kind, value }) => (value !== undefined && kind === 'mobile' ? [value] : [])),
+    ...phonesOf(one.fields),
+    ...[...one.contacts.values()].flatMap((contact) => phonesOf(contact.fields)),
+  ])
   return {
     customer: {
       customer_id: customerId, ordinal: String(record.ordinal), category: state.category, name: state.name ?? null, stage: state.stage, tier: state.tier,
       owner_id: owner?.ownerId ?? null, owner_since: owner?.at ?? record.enteredAt, responsible_id: responsibleFor(state), entered_by: state.enteredBy,
       entered_at: record.enteredAt, changed_at: record.changedAt, revision: state.visibleRevision, ...split(state.fields, record.personalKeys),
       ownership: JSON.stringify(state.ownership.map((change) => [change.at, change.revision, change.ownerId])), search: searchText(names, numbers),
+      absorbed_into: state.absorption?.into ?? null, survivor_id: record.survivorId, merging: merging && JSON.stringify(merging),
     },
     identifiers: identifiers.map(([identity, one]) => ({ identity, customer_id: customerId, kind: one.kind, value: one.value ?? null })),
     contacts: contacts.map(([contactId, contact], place) => ({ contact_id: contactId, customer_id: customerId, place, name: contact.name ?? null, ...split(contact.fields, record.personalContactKeys.get(contactId) ?? new Set()) })),

@@ -19,6 +19,9 @@ export type LookupTables = {
     personal_fields: string
     ownership: string
     search: string
+    absorbed_into: string | null
+    survivor_id: string
+    merging: string | null
   }
   identifier: { identity: string; customer_id: string; kind: string; value: string | null }
   contact: { contact_id: string; customer_id: string; place: number; name: string | null; fields: string; personal_fields: string }
@@ -48,10 +51,13 @@ export const tables: readonly Table[] = [
       { name: 'fields', type: 'jsonb not null', comment: 'Fields of its template that are not personal, by key' },
       { name: 'personal_fields', type: 'jsonb not null', comment: 'Fields of its template that are personal, by key', personal: true },
       { name: 'ownership', type: 'jsonb not null', comment: 'Changes of owner [effective time, revision, owner], from which the owner follows', personal: true },
-      { name: 'search', type: 'text not null', comment: 'What a search for a part finds: name, pinyin, initials, phone numbers, contacts', personal: true },
+      { name: 'search', type: 'text not null', comment: 'What a search for a part finds: name, pinyin, initials, phone numbers, contacts, of all it has absorbed as well', personal: true },
+      { name: 'absorbed_into', type: 'text', comment: 'The customer it is part of since they were merged 合并; null: a customer of its own' },
+      { name: 'survivor_id', type: 'text not null', comment: 'The customer that stands for it: itself, or where its merges lead' },
+      { name: 'merging', type: 'jsonb', comment: 'What its stream says of merges: by which it is absorbed, which it made, whose values count', personal: true },
     ],
     constraints: ['primary key (customer_id)'],
-    indexes: ['(ordinal)', '(owner_id, ordinal)', '(responsible_id, ordinal)', 'using gin (search gin_trgm_ops)'],
+    indexes: ['(ordinal)', '(owner_id, ordinal)', '(responsible_id, ordinal)', '(survivor_id) where absorbed_into is not null', 'using gin (search gin_trgm_ops)'],
     view: 'customer',
   },
   {

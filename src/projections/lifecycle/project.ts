@@ -8,7 +8,7 @@ import { tables, type LifecycleTables } from './tables.ts'
 // What the tables hold was written by this projection; times come back as dates.
 const Time = z.date().transform((date) => date.toISOString())
 const CustomerRow = z.object({
-  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(),
+  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(), absorbed: z.boolean(),
 })
 const StayRow = z.object({
   customer_id: z.string(), axis: z.enum(['stage', 'tier']), revision: z.number(), name: z.string(), entered_at: Time, came_from: z.string().nullable(), came_by: z.string(),
@@ -37,7 +37,7 @@ export const load = async (db: Connection, ids: readonly string[]): Promise<Map<
 }
 
 const save = async (trx: Transaction<unknown>, schema: string, standings: readonly Standing[], stays: readonly Stay[]): Promise<void> => {
-  await insertRows(trx, schema, customerTable, standings.map((standing) => standing.customer), { key: ['customer_id'], update: ['category', 'stage', 'stage_since', 'tier', 'tier_since', 'responsible_id', 'responsible_since'] })
+  await insertRows(trx, schema, customerTable, standings.map((standing) => standing.customer), { key: ['customer_id'], update: ['category', 'stage', 'stage_since', 'tier', 'tier_since', 'responsible_id', 'responsible_since', 'absorbed'] })
   await insertRows(trx, schema, stayTable, stays, { key: ['customer_id', 'axis', 'revision'], update: ['left_at', 'next', 'move'] })
 }
 
@@ -72,4 +72,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, tierTable, tiers)
 }
 
-export const lifecycle: Projection = { model: 'lifecycle', version: 1, kinds: ['customer'], tables, project }
+export const lifecycle: Projection = { model: 'lifecycle', version: 2, kinds: ['customer'], tables, project }

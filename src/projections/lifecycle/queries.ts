@@ -2,26 +2,26 @@ import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { PolicyValues } from '../../domain/policy/kinds.ts'
 import { kaplanMeier, quantile } from './kaplan-meier.ts'
 
-export type Transition = { axis: 'stage' | 'tier'; from: string | null; to: string; at: string; kind: string; basis: string | null; actor: string; policyVersion: number | null; revision: number }
+export type Transition = { customerId: string; axis: 'stage' | 'tier'; from: string | null; to: string; at: string; kind: string; basis: string | null; actor: string; policyVersion: number | null; revision: number }
 
-type Row = { axis: 'stage' | 'tier'; from_name: string | null; to_name: string; at: Date; kind: string; basis: string | null; actor: string; policy_version: number | null; revision: number }
+type Row = { customer_id: string; axis: 'stage' | 'tier'; from_name: string | null; to_name: string; at: Date; kind: string; basis: string | null; actor: string; policy_version: number | null; revision: number }
 
-/** Every move of one customer between stages and tiers, in the order of the log. */
-export const customerTransitions = async (db: Kysely<unknown>, schema: string, customerId: string): Promise<Transition[]> => {
+/** Every move of these customers between stages and tiers, in the order of the log. */
+export const customerTransitions = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Transition[]> => {
   const { rows } = await sql<Row>`
-    select 'stage' as axis, from_stage as from_name, to_stage as to_name, at, move as kind, null as basis, actor, policy_version, revision
-    from ${sql.table(`${schema}.stage_transition`)} where customer_id = ${customerId}
+    select customer_id, 'stage' as axis, from_stage as from_name, to_stage as to_name, at, move as kind, null as basis, actor, policy_version, revision, ordinal
+    from ${sql.table(`${schema}.stage_transition`)} where customer_id = any(${[...customerIds]}::text[])
     union all
-    select 'tier', from_tier, to_tier, at, direction, basis, actor, policy_version, revision
-    from ${sql.table(`${schema}.tier_transition`)} where customer_id = ${customerId}
-    order by revision, axis`.execute(db)
-  return rows.map((row) => ({ axis: row.axis, from: row.from_name, to: row.to_name, at: row.at.toISOString(), kind: row.kind, basis: row.basis, actor: row.actor, policyVersion: row.policy_version, revision: row.revision }))
+    select customer_id, 'tier', from_tier, to_tier, at, direction, basis, actor, policy_version, revision, ordinal
+    from ${sql.table(`${schema}.tier_transition`)} where customer_id = any(${[...customerIds]}::text[])
+    order by ordinal, axis`.execute(db)
+  return rows.map((row) => ({ customerId: row.customer_id, axis: row.axis, from: row.from_name, to: row.to_name, at: row.at.toISOString(), kind: row.kind, basis: row.basis, actor: row.actor, policyVersion: row.policy_version, revision: row.revision }))
 }
 
 /** How many customers stand at each stage and tier now, by category. */
 export const standing = async (db: Kysely<unknown>, schema: string): Promise<{ category: string; stage: string; tier: string; customers: number }[]> => {
   const { rows } = await sql<{ category: string; stage: string; tier: string; customers: string }>`
-    select category, stage, tier, count(*) as customers from ${sql.table(`${schema}.customer`)} group by 1, 2, 3 order by 1, 2, 3`.execute(db)
+    select category, stage, tier, count(*) as customers from ${sql.table(`${schema}.customer`)} where not absorbed group by 1, 2, 3 order by 1, 2, 3`.execute(db)
   return rows.map((row) => ({ ...row, customers: Number(row.customers) }))
 }
 
@@ -37,6 +37,7 @@ const table = (schema: string, name: string) => sql.table(`${schema}.${name}`)
 const stays = (schema: string, axis: Axis, { categories, employees }: Population): RawBuilder<unknown> => sql`
   ${table(schema, 'stay')} s
   where s.axis = ${axis}
+    and s.customer_id not in (select customer_id from ${table(schema, 'customer')} where absorbed)
     and ${categories === undefined ? sql`true` : sql`s.category = any(${[...categories]}::text[])`}
     and ${employees === undefined ? sql`true` : sql`exists (select from ${table(schema, 'customer')} c where c.customer_id = s.customer_id and c.responsible_id = any(${[...employees]}::text[]))`}`
 

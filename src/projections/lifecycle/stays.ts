@@ -15,7 +15,7 @@ export const begin = (customerId: string, event: Recorded<Extract<CustomerEvent,
   const { category, stage, tier, enteredBy } = data
   const first = { customer_id: customerId, revision, entered_at: at, came_from: null, came_by: 'entry', left_at: null, next: null, move: null, category }
   const standing: Standing = {
-    customer: { customer_id: customerId, category, stage, stage_since: at, tier, tier_since: at, entered_at: at, responsible_id: enteredBy, responsible_since: null },
+    customer: { customer_id: customerId, category, stage, stage_since: at, tier, tier_since: at, entered_at: at, responsible_id: enteredBy, responsible_since: null, absorbed: false },
     stage: { ...first, axis: 'stage', name: stage },
     tier: { ...first, axis: 'tier', name: tier },
   }
@@ -48,12 +48,16 @@ export const step = ({ customer, stage, tier }: Standing, event: Recorded<Custom
     }
     case 'CustomerRecategorised':
       return { standing: { customer: { ...customer, category: event.data.to }, stage, tier }, stays: [] }
+    case 'CustomerAbsorbed':
+    case 'MergeReversed':
+      return { standing: { customer: { ...customer, absorbed: event.type === 'CustomerAbsorbed' }, stage, tier }, stays: [] }
+    case 'OwnershipSettled':
     case 'OwnershipClaimed':
     case 'OwnershipAssigned':
     case 'OwnershipTransferred': {
       // As responsibleFor has it: the last owner by effective time, of equal times the one recorded last.
       const earlier = customer.responsible_since !== null && event.effectiveAt < customer.responsible_since
-      return earlier ? undefined : { standing: { customer: { ...customer, responsible_id: event.data.ownerId, responsible_since: event.effectiveAt }, stage, tier }, stays: [] }
+      return earlier || event.data.ownerId === null ? undefined : { standing: { customer: { ...customer, responsible_id: event.data.ownerId, responsible_since: event.effectiveAt }, stage, tier }, stays: [] }
     }
     default:
       return undefined

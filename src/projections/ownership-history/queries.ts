@@ -1,6 +1,8 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 
 export type OwnershipPeriod = {
+  /** Whose record it is in. */
+  customerId: string
   ownerId: string | null
   from: string
   to: string | null
@@ -14,6 +16,7 @@ export type OwnershipPeriod = {
 }
 
 type Row = {
+  customer_id: string
   owner_id: string | null; basis: string; actor: string; on_behalf_of: string | null; reason: string | null; policy_version: number | null
   effective_at: Date; valid_to: Date | null; recorded_at: Date; revision: number
 }
@@ -30,19 +33,19 @@ export const knownPart = (schema: string, knownAt: KnownAt): RawBuilder<unknown>
 }
 
 /**
- * Periods of ownership in order of effective time. `asOf`: only the one that contains that instant.
+ * Periods of ownership of these customers, each one’s in order of effective time. `asOf`: only the one that contains that instant.
  * Periods in which no instant lies are left out.
  */
-export const ownershipPeriods = async (db: Kysely<unknown>, schema: string, customerId: string, options: { asOf?: string | undefined; knownAt?: KnownAt } = {}): Promise<OwnershipPeriod[]> => {
+export const ownershipPeriods = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[], options: { asOf?: string | undefined; knownAt?: KnownAt } = {}): Promise<OwnershipPeriod[]> => {
   const { asOf, knownAt } = options
   const at = asOf === undefined ? sql`not isempty(valid)` : sql`valid @> ${asOf}::timestamptz`
   const { rows } = await sql<Row>`
-    select owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, upper(valid) as valid_to, recorded_at, revision
+    select customer_id, owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, upper(valid) as valid_to, recorded_at, revision
     from ${sql.table(`${schema}.ownership_period`)}
-    where customer_id = ${customerId} and ${knownPart(schema, knownAt)} and ${at}
-    order by effective_at, revision`.execute(db)
+    where customer_id = any(${[...customerIds]}::text[]) and ${knownPart(schema, knownAt)} and ${at}
+    order by array_position(${[...customerIds]}::text[], customer_id), effective_at, revision`.execute(db)
   return rows.map((row) => ({
-    ownerId: row.owner_id, from: row.effective_at.toISOString(), to: row.valid_to?.toISOString() ?? null, basis: row.basis, actor: row.actor,
+    customerId: row.customer_id, ownerId: row.owner_id, from: row.effective_at.toISOString(), to: row.valid_to?.toISOString() ?? null, basis: row.basis, actor: row.actor,
     onBehalfOf: row.on_behalf_of, reason: row.reason, policyVersion: row.policy_version, recordedAt: row.recorded_at.toISOString(), revision: row.revision,
   }))
 }

@@ -27,6 +27,12 @@ export const ownershipChange = (event: Recorded<CustomerEvent>): Pick<Period, 'o
     case 'OwnershipAssigned':
     case 'OwnershipTransferred':
       return { ownerId: event.data.ownerId, basis: event.data.basis, reason: reveal(event.data.reason ?? undefined) ?? null }
+    case 'OwnershipSettled':
+    case 'MergeReversed':
+      return { ownerId: event.data.ownerId, basis: event.type === 'OwnershipSettled' ? event.data.basis : 'merge-reversal', reason: null }
+    case 'CustomerAbsorbed':
+      // From here on whoever holds the survivor holds it.
+      return { ownerId: null, basis: 'merge', reason: null }
     case 'OwnershipReleased':
       return { ownerId: null, basis: event.data.basis, reason: reveal(event.data.reason ?? undefined) ?? null }
     default:

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import { customer, ownerOf, type Customer } from '../../../src/domain/customer/customer.ts'
+import type { CustomerEvent } from '../../../src/domain/customer/events.ts'
+import { asOne, earlierOf, fieldsOf, type Entry, type Group } from '../../../src/domain/customer/group.ts'
+import { abandonMerge, completeMerge, decideMerge, mergeCustomers, reverseMerge, undoMerge, type SettledMerge } from '../../../src/domain/customer/merging.ts'
+import type { Context } from '../../../src/domain/decider.ts'
+import { by, claimed, contactAdded, created, fold, given, on, person, recorded, sealed, transferred } from '../../support/given.ts'
+
+const entry = (customerId: string): Entry => ({ customerId, at: on(1), stated: false, position: 1n })
+const command: SettledMerge = { customerIds: ['c', 'a'], take: { fields: {} }, reason: person.said, settled: { survivorId: 'c', absorbedId: 'a', survivorBy: 'earliest-entry', earliest: entry('c') } }
+const mergeId = 'this-command-merge'
+const started = (absorbedId = 'a', id = mergeId, take: { name?: string; fields: Record<string, string> } = { fields: {} }): CustomerEvent =>
+  ({ type: 'MergeStarted', data: { mergeId: id, absorbedId, survivorBy: 'earliest-entry', take, earliest: { customerId: 'c', enteredAt: on(1) }, reason: sealed(person.said) } })
+const merged = (absorbedId = 'a', id = mergeId): CustomerEvent => ({ type: 'CustomerMerged', data: { mergeId: id, absorbedId } })
+const absorbed = (into = 'c', id = mergeId): CustomerEvent => ({ type: 'CustomerAbsorbed', data: { mergeId: id, into } })
+const settled = (from: string | null, ownerId: string): CustomerEvent => ({ type: 'OwnershipSettled', data: { from, ownerId, basis: 'merge', mergeId, earliest: 'a' } })
+const stateAfter = (...events: CustomerEvent[]): Customer => fold(customer, events.map(recorded))
+const merge = (other: Customer) => (state: Customer, body: SettledMerge, context: Context) => mergeCustomers(state, body, context, null, [other])
+
+describe('a merge', () => {
+  it('is begun once, on a survivor that merges with nobody else at that moment', () => {
+    given(customer, [created()]).when(merge(stateAfter(created())), command, by('manager')).then([started()])
+    given(customer, [created(), started('b', 'other')]).when(merge(stateAfter(created())), command, by('manager')).then({ rejected: 'merge-in-progress' })
+    given(customer, [created()]).when(merge(stateAfter(created(), started('b', 'other'))), command, by('manager')).then({ rejected: 'merge-in-progress' })
+    given(customer, [created()]).when(merge(stateAfter(created())), { ...command, take: { name: 'b', fields: { address: 'b' } } }, by('manager')).then({ rejected: 'unknown-reference' })
+    given(customer, [created()]).when(merge(stateAfter(created())), { ...command, settled: null }, by('manager')).then([])
+  })
+
+  it('is decided by the absorbed, once', () => {
+    const asked = { mergeId, into: 'c' }
+    expect(decideMerge(stateAfter(created()), asked)).toEqual([absorbed()])
+    expect(decideMerge(stateAfter(created(), absorbed()), asked)).toEqual([])
+    expect(decideMerge(stateAfter(created(), absorbed('b', 'other')), asked)).toMatchObject([{ type: 'MergeDeclined', data: { because: 'absorbed-elsewhere' } }])
+    expect(decideMerge(stateAfter(created(), started('c', 'other')), asked)).toMatchObject([{ type: 'MergeDeclined', data: { because: 'merging-itself' } }])
+  })
+
+  it('gives the survivor to the owner of the earliest entry, unless that one lies in the pool', () => {
+    const open = stateAfter(created(), claimed('clerk'), started())
+    const claims = (first: string | null) => [{ customerId: 'a', ownerId: first }, { customerId: 'c', ownerId: 'clerk' }]
+    expect(completeMerge(open, { mergeId, absorbedId: 'a' }, claims('rival'))).toEqual([merged(), settled('clerk', 'rival')])
+    expect(completeMerge(open, { mergeId, absorbedId: 'a' }, claims(null))).toEqual([merged()])
+    expect(completeMerge(stateAfter(created(), started(), merged()), { mergeId, absorbedId: 'a' }, claims('rival'))).toEqual([])
+    expect(abandonMerge(open, { mergeId, absorbedId: 'a' })).toEqual([{ type: 'MergeAbandoned', data: { mergeId, absorbedId: 'a' } }])
+  })
+
+  it('counts a record taken over from when it was entered elsewhere, all others by the log', () => {
+    const log = [{ customerId: 'x', at: on(5), stated: false, position: 1n }, { customerId: 'y', at: on(4), stated: false, position: 2n }] as const
+    expect(earlierOf(log[0], log[1]).customerId).toBe('x')
+    expect(earlierOf(log[0], { customerId: 'z', at: on(2), stated: true, position: 9n }).customerId).toBe('z')
+  })
+})
+
+describe('a reversal', () => {
+  const back = (into: Customer) => (state: Customer, body: Parameters<typeof reverseMerge>[1], context: Context) => reverseMerge(state, body, context, null, [into])
+  const ask = { absorbedId: 'c', reason: person.said, give: { contacts: [], identifiers: [] } }
+
+  it('gives the absorbed back to the owner it had, once', () => {
+    given(customer, [created(), claimed('clerk'), absorbed('s')]).when(back(stateAfter(created())), ask, by('manager'))
+      .then([{ type: 'MergeReversed', data: { mergeId, from: 's', ownerId: 'clerk', give: { contacts: [], identities: [] }, reason: sealed(person.said) } }])
+    given(customer, [created()]).when(back(stateAfter(created())), ask, by('manager')).then({ rejected: 'not-merged' })
+    given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, give: { contacts: ['k'], identifiers: [] } }, by('manager')).then({ rejected: 'unknown-reference' })
+    given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, mergeId: 'other' }, by('manager')).then({ rejected: 'not-merged' })
+  })
+
+  it('settles the owner anew, unless somebody has changed it since; what is given leaves', () => {
+    const undone = { mergeId, absorbedId: 'a', give: { contacts: ['k'], identities: [] } }
+    const left = [{ customerId: 'c', ownerId: 'clerk' }]
+    const past = [created(), claimed('clerk'), started(), merged(), settled('clerk', 'rival'), contactAdded('k')]
+    expect(undoMerge(stateAfter(...past), undone, left).map((event) => event.type)).toEqual(['MergeUndone', 'ContactRemoved', 'OwnershipSettled'])
+    expect(undoMerge(stateAfter(...past, transferred('rival', 'colleague')), undone, left).map((event) => event.type)).toEqual(['MergeUndone', 'ContactRemoved'])
+    expect(ownerOf(stateAfter(...past, ...undoMerge(stateAfter(...past), undone, left)))).toBe('clerk')
+    expect(undoMerge(stateAfter(created()), undone, left)).toEqual([])
+  })
+})
+
+describe('customers as one', () => {
+  const member = (customerId: string, fields: Record<string, string>, mergeOf = mergeId): Group => ({ customerId, state: stateAfter(created({ fields }), absorbed('c', mergeOf)), members: [] })
+  const groupOf = (survivor: Customer, ...members: Group[]): Group => ({ customerId: 'c', state: survivor, members })
+  const values = (group: Group) => Object.fromEntries([...fieldsOf(group)].map(([key, { value, customerId }]) => [key, `${String(value)} of ${customerId}`]))
+
+  it('show the survivor’s value, what is chosen of the absorbed, and what only the absorbed has', () => {
+    const survivor = stateAfter(created({ fields: { source: 'referral', importance: 'A' } }), started('a', mergeId, { fields: { importance: 'a', remark: 'c' } }), merged())
+    expect(values(groupOf(survivor, member('a', { source: 'web', importance: 'B', remark: 'theirs', hobby: '围棋' })))).toEqual({ source: 'referral of c', importance: 'B of a', hobby: '围棋 of a' })
+    expect(values(groupOf(survivor))).toEqual({ source: 'referral of c', importance: 'A of c' })
+  })
+
+  it('show what was written on the survivor since, also where it clears', () => {
+    const changed: CustomerEvent = { type: 'ProfileChanged', data: { fields: { importance: 'C', hobby: null }, template: [] } }
+    const survivor = stateAfter(created({ fields: { importance: 'A' } }), started('a', mergeId, { fields: { importance: 'a' } }), merged(), changed)
+    expect(values(groupOf(survivor, member('a', { importance: 'B', hobby: '围棋' })))).toEqual({ importance: 'C of c' })
+    expect(asOne(groupOf(survivor, member('a', { importance: 'B' }))).fields).toEqual({ importance: 'C' })
+  })
+})

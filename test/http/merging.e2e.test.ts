@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { accepted, startService, until, type Answer, type Sender, type TestService } from '../support/http.ts'
+import { enter, idsOf, nextMobile, organise, periodsOf, read, refused } from './people.ts'
+
+const Case = z.looseObject({ caseId: z.string(), status: z.string(), said: z.string().nullable(), customers: z.array(z.looseObject({ customerId: z.string(), full: z.boolean(), mergedInto: z.string().nullable() })) })
+const Cases = z.object({ items: z.array(Case) })
+const casesIn = (answer: Answer) => Cases.parse(answer.json).items
+const Preview = z.looseObject({ merge: z.looseObject({ survivorId: z.string(), ownerId: z.string().nullable(), name: z.object({ value: z.string(), customerId: z.string() }), fields: z.record(z.string(), z.object({ value: z.unknown(), customerId: z.string() })), counts: z.record(z.string(), z.number()) }) })
+
+describe('two customers that are one', { timeout: 60_000 }, () => {
+  let service: TestService
+  let zhao: Sender
+  let li: Sender
+  let chief: Sender
+  beforeAll(async () => {
+    service = await startService()
+    await organise(service, { north: null, 'north-1': 'north', 'north-2': 'north', south: null }, { zhao: 'north-1', li: 'north-2', chief: 'north', rival: 'south' })
+    zhao = service.as('clerk', 'zhao')
+    li = service.as('clerk', 'li')
+    chief = service.as('manager', 'chief')
+  })
+  afterAll(() => service.close())
+
+  it('are found, judged, merged and given back, and nothing is lost or shown twice', async () => {
+    const [firstMobile, secondMobile, thirdMobile] = [nextMobile(), nextMobile(), nextMobile()]
+    const first = (await enter(zhao, { customerId: 'first', name: '深圳腾云', identifiers: [{ kind: 'mobile', value: firstMobile }] })).customerId
+    const { customerId: second } = await enter(li, { customerId: 'second', name: '深圳市腾云贸易', identifiers: [{ kind: 'mobile', value: secondMobile }], fields: { source: 'referral', address: '深圳市南山区 1 号' }, contacts: [{ name: '韩梅梅', fields: { mobile: '13700137000' } }] })
+    accepted(await li.send('lodge-complaint', { complaintId: 'theirs', customerId: second, class: 'service', severity: 'minor', channel: 'phone', description: '送货太晚' }))
+
+    // A case, opened by a person, seen by those who see one of the two.
+    const opened = accepted(await zhao.send('open-duplicate-case', { customerIds: [second, first], note: '电话里说是同一家' }))
+    const [found] = casesIn(await zhao.get(`/duplicate-cases?status=open&customerId=${first}&after=${opened.position}`))
+    expect(found).toMatchObject({ said: '电话里说是同一家', customers: [{ customerId: first, full: true }, { customerId: second, full: false }] })
+    expect(casesIn(await service.as('clerk', 'rival').get(`/duplicate-cases?after=${opened.position}`))).toEqual([])
+    const caseId = found?.caseId ?? ''
+    accepted(await li.send('confirm-duplicate-case', { caseId }))
+
+    // A manager over both merges: a dry run tells what it would make of them.
+    const body = { customerIds: [second, first], take: { name: second, fields: {} }, reason: '同一家公司' }
+    refused(await zhao.send('merge-customers', body), 403, 'role-not-permitted')
+    const preview = Preview.parse((await chief.send('merge-customers', body, { dryRun: true })).json)
+    expect(preview.merge).toMatchObject({ survivorId: first, ownerId: 'zhao', name: { value: '深圳市腾云贸易', customerId: second }, counts: { contacts: 1, identifiers: 2 } })
+    expect(preview.merge.fields['address']).toEqual({ value: '深圳市南山区 1 号', customerId: second })
+    const merged = accepted(await chief.send('merge-customers', body, { key: 'merge' }))
+    expect(merged).toMatchObject({ customerId: first, absorbedId: second })
+    expect(accepted(await chief.send('merge-customers', body, { key: 'merge' })).commandId).toBe(merged.commandId)
+    expect(accepted(await chief.send('merge-customers', body)).events).toEqual([])
+
+    // The absorbed id leads to the survivor, which shows what came with it.
+    const moved = await zhao.get(`/customers/${second}?after=${merged.position}`)
+    expect({ status: moved.status, location: moved.headers.get('location'), body: moved.json }).toEqual({ status: 308, location: `/customers/${first}?after=${merged.position}`, body: { customerId: second, mergedInto: first } })
+    const whole = await read(zhao, first, merged.position)
+    expect(whole).toMatchObject({ customerId: first, name: '深圳市腾云贸易', ownerId: 'zhao', absorbed: [second], fields: { address: '深圳市南山区 1 号' }, contacts: [{ name: '韩梅梅' }] })
+    expect(whole.identifiers.map((one) => one.value).toSorted()).toEqual([firstMobile, secondMobile].toSorted())
+    expect((await chief.get(`/customers/${second}?redirect=false`)).json).toMatchObject({ customerId: second, mergedInto: first, name: '深圳市腾云贸易' })
+    expect(idsOf(await zhao.get('/customers?q=腾云贸易'))).toEqual([first])
+    expect(idsOf(await zhao.get(`/customers?identifier=mobile:${encodeURIComponent(secondMobile)}`))).toEqual([first])
+    expect(idsOf(await chief.get('/customers?q=腾云'))).toEqual([first])
+    expect(JSON.stringify((await zhao.get(`/complaints?customerId=${first}`)).json)).toContain('theirs')
+    expect(periodsOf(await zhao.get(`/customers/${first}/ownership`)).map(({ customerId, ownerId, basis }) => ({ customerId, ownerId, basis }))).toEqual(expect.arrayContaining([
+      { customerId: first, ownerId: 'zhao', basis: 'first-entry' }, { customerId: second, ownerId: 'li', basis: 'first-entry' }, { customerId: second, ownerId: null, basis: 'merge' },
+    ]))
+    await until(async () => casesIn(await zhao.get(`/duplicate-cases?customerId=${second}`))[0]?.status === 'merged')
+
+    // Commands addressed to the absorbed id are carried out on the survivor; a fact is changed where it lives.
+    expect(accepted(await zhao.send('add-identifier', { customerId: second, identifier: { kind: 'mobile', value: thirdMobile } }))).toMatchObject({ customerId: first, redirectedFrom: second, streamId: 'customer-first' })
+    const contactId = whole.contacts[0]?.contactId ?? ''
+    expect(accepted(await zhao.send('change-contact', { customerId: first, contactId, name: '韩梅' }))).toMatchObject({ customerId: first, streamId: 'customer-second' })
+    refused(await li.send('change-profile', { customerId: second, name: '改名' }), 403, 'not-permitted')
+    expect(refused(await li.send('create-customer', { category: 'individual-retail', name: '又一个', identifiers: [{ kind: 'mobile', value: secondMobile }], fields: { source: 'referral' } }), 409, 'duplicate-customer')['holder'])
+      .toMatchObject({ customerId: first, ownerId: 'zhao', absorbedId: second })
+    const added = accepted(await zhao.send('add-contact', { customerId: first, name: '李雷', fields: { mobile: '13700137001' } }))
+    const given = (await read(zhao, first, added.position)).contacts.find((contact) => contact.name === '李雷')?.contactId ?? ''
+
+    // Given back: each has its own again, and what was given.
+    const back = accepted(await chief.send('reverse-merge', { absorbedId: second, reason: '是两家公司', give: { contacts: [given], identifiers: [{ kind: 'mobile', value: thirdMobile }] } }, { key: 'back' }))
+    const [one, other] = [await read(zhao, first, back.position), await read(li, second, back.position)]
+    expect(one).toMatchObject({ customerId: first, name: '深圳腾云', absorbed: [], contacts: [], identifiers: [{ value: firstMobile }] })
+    expect(other).toMatchObject({ customerId: second, name: '深圳市腾云贸易', ownerId: 'li', mergedInto: null })
+    expect(other.contacts.map((contact) => contact.name).toSorted()).toEqual(['李雷', '韩梅'])
+    expect(other.identifiers.map((identifier) => identifier.value).toSorted()).toEqual([secondMobile, thirdMobile].toSorted())
+    expect(idsOf(await chief.get('/customers?q=腾云')).toSorted()).toEqual([first, second])
+    expect(accepted(await chief.send('reverse-merge', { absorbedId: second, reason: '是两家公司' })).events).toEqual([])
+    await until(async () => casesIn(await zhao.get(`/duplicate-cases?customerId=${second}`))[0]?.status === 'dismissed')
+    // The pair is not raised again by detection.
+    expect(accepted(await service.as('system').send('open-duplicate-case', { customerIds: [first, second], score: 20, weightsVersion: 1 })).events).toEqual([])
+  })
+
+  it('are refused to whoever is not over both, and told what is wrong', async () => {
+    const { customerId: ours } = await enter(zhao)
+    const { customerId: theirs } = await enter(service.as('clerk', 'rival'))
+    refused(await chief.send('merge-customers', { customerIds: [ours, theirs], reason: '同一客户' }), 403, 'not-permitted')
+    refused(await chief.send('merge-customers', { customerIds: [ours, 'nobody'], reason: '同一客户' }), 404, 'customer-not-found')
+    refused(await chief.send('merge-customers', { customerIds: [ours, ours], reason: '同一客户' }), 422, 'invalid-body')
+    refused(await service.as('system').send('merge-customers', { customerIds: [ours, theirs], survivorId: 'third', reason: '同一客户' }), 422, 'invalid-body')
+    refused(await service.as('system').send('merge-customers', { customerIds: [ours, theirs], take: { fields: { address: 'third' } }, reason: '同一客户' }), 422, 'unknown-reference')
+    refused(await service.as('system').send('reverse-merge', { absorbedId: ours, reason: '误合并' }), 409, 'not-merged')
+    refused(await service.as('system').send('reverse-merge', { absorbedId: 'nobody', reason: '误合并' }), 404, 'customer-not-found')
+  })
+})
