@@ -114,9 +114,9 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    const ids = await requireFull(services, claims, customerId, after)
     const asOfInstant = request.query.asOf === undefined ? undefined : instantOf(runtime, request.query.asOf, 'asOf')
     const knownAt = knownAtOf(runtime, request.query.knownAt)
+    const ids = await requireFull(services, claims, customerId, after)
     const { result, asOf } = await readModels.query(ownershipHistory, { after: laterOf(after, knownAt) }, (db, schema) =>
       ownershipPeriods(db, schema, ids, { asOf: asOfInstant, knownAt }))
     return reply.send({ customerId: ids[0] ?? customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })

@@ -10,7 +10,7 @@ import type { Services } from './services.ts'
 
 const HoldingBody = z.object({
   customerId: z.string(), from: z.string(), actor: z.string(), to: z.string().nullable().describe('null: still'), releasedBy: z.string().nullable(),
-}).meta({ id: 'Holding' })
+}).meta({ id: 'IdentifierHolding' })
 
 /** A number that goes from one customer to another keeps its history. */
 export const identifierRoutes = ({ runtime }: Services, lookupLimit: LookupLimit) => async (app: FastifyInstance): Promise<void> => {

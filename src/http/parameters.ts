@@ -38,7 +38,8 @@ export const afterOf = (runtime: Runtime, token: string | undefined, name = 'aft
 /** What `knownAt` asks: a position, or a time. A position of an earlier place says nothing of where its event is now. */
 export const knownAtOf = (runtime: Runtime, text: string | undefined): KnownAt => {
   if (text === undefined) return undefined
-  if (!/^[0-9a-f-]{36}\./.test(text)) return { time: instantOf(runtime, text, 'knownAt') }
+  // A position is opaque, and yet no time is written like one.
+  if (!/^[\w-]{8,}\.\d+$/.test(text)) return { time: instantOf(runtime, text, 'knownAt') }
   const position = afterOf(runtime, text, 'knownAt')
   if (position === undefined) throw new ProblemError(problem('invalid-position', 'The parameter knownAt is a position of the place where the log was before.', { errors: [{ path: 'knownAt', message: 'must be a position of the log where it is now, or a time' }] }))
   return { position }

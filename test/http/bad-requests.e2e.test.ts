@@ -17,6 +17,7 @@ describe('requests that are not accepted', () => {
     service = await startService()
     await organise(service, { north: null }, { zhao: 'north' })
     const { position } = await enter(service.as('clerk', 'zhao'), { customerId: 'mine' })
+    await service.as('system').get(`/customers/mine?after=${position}`)
     place = position.split('.')[0] ?? ''
     head = await service.head()
   })

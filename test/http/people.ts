@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { z } from 'zod'
-import { accepted, problemOf, type Answer, type Place, type Sender } from '../support/http.ts'
+import { accepted, problemOf, type Answer, type Place, type Sender, until } from '../support/http.ts'
 
 let mobiles = 0
 /** A mobile number nobody in this test file has had before. */
@@ -41,8 +41,12 @@ const Detail = z.looseObject({
   shares: z.array(z.unknown()),
 })
 /** A customer as the sender sees it, at least as late as the position given. */
-export const read = async (sender: Sender, customerId: string, position?: string) =>
-  Detail.parse((await sender.get(`/customers/${customerId}${position === undefined ? '' : `?after=${position}`}`)).json)
+/** A customer as of a position; without one, as soon as it is there. */
+export const read = async (sender: Sender, customerId: string, position?: string) => {
+  let answer = await sender.get(`/customers/${customerId}${position === undefined ? '' : `?after=${position}`}`)
+  if (position === undefined) await until(async () => answer.status !== 404 || (answer = await sender.get(`/customers/${customerId}`)).status !== 404)
+  return Detail.parse(answer.json)
+}
 
 const Periods = z.object({ periods: z.array(z.looseObject({ ownerId: z.string().nullable(), from: z.string(), to: z.string().nullable(), basis: z.string(), actor: z.string(), reason: z.string().nullable() })) })
 export const periodsOf = (answer: Answer) => Periods.parse(answer.json).periods

@@ -34,7 +34,7 @@ describe('each sees what they may', () => {
     const known = { customerId, category: 'individual-retail', ownerId: 'li', ownerSince, departmentId: 'south', revision: 1 }
     const nothing = { full: false, name: '上**', stage: null, tier: null, enteredAt: null, fields: {} }
     const one = (await zhao.get(`/customers/${customerId}?after=${position}`)).json
-    expect(one).toEqual({ ...known, ...nothing, enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [], asOf: expect.anything() })
+    expect(one).toEqual({ ...known, ...nothing, enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [], absorbed: [], mergedInto: null, asOf: expect.anything() })
     expect(itemsOf(await zhao.get(`/customers?identifier=mobile:${mobile.slice(3)}`))).toEqual([{ ...known, ...nothing }])
     expect((await zhao.post('/duplicates/check', { identifiers: [{ kind: 'mobile', value: mobile }] })).json).toMatchObject({ candidates: [{ customerId, name: '上**', full: false, ownerId: 'li', since: ownerSince }] })
     for (const history of ['ownership', 'lifecycle']) expect(refused(await zhao.get(`/customers/${customerId}/${history}`), 403, 'read-not-permitted')['ownerId']).toBe('li')
