@@ -75,12 +75,12 @@ describe('roles', () => {
   it.each([...roles, 'nobody'] as const)('%s: is answered what the role may read, and nothing else', async (role) => {
     const { commandId } = accepted(await as('admin').send('register-department', { name: '可查' }))
     const sender = role === 'nobody' ? service.with(undefined) : as(role)
-    const values: Record<string, string> = { customerId: 'clerk-create-customer', categoryId: 'enterprise', policy: 'stages', commandId, name: 'not-found' }
+    const values: Record<string, string> = { customerId: 'clerk-create-customer', categoryId: 'enterprise', policy: 'stages', commandId, name: 'not-found', employeeId: 'zhao', departmentId: 'north' }
     for (const { operationId, method, path } of operations.filter((operation) => operation.operationId in queries)) {
       const url = path.replace(/\{([^}]+)\}/g, (_, name: string) => values[name] ?? name) + (operationId === 'get-identifier-history' ? '?identifier=mobile:13800138000' : '')
       const answer = method === 'GET' ? await sender.get(url) : await sender.post(url, {})
       const may = queries[operationId] ?? ''
-      const shown = path.includes('{complaintId}') ? 404 : 200
+      const shown = /\{(complaint|case|duplicateCase)Id\}/.test(path) ? 404 : 200
       const expected = may === 'anyone' || may.split(' ').includes(role) ? shown : role === 'nobody' ? 401 : 403
       expect([operationId, answer.status, answer.status === 403 ? problemOf(answer).name : '']).toEqual([operationId, expected, expected === 403 ? 'read-not-permitted' : ''])
     }

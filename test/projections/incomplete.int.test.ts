@@ -80,9 +80,9 @@ describe('the list of incomplete customers', () => {
     await createTables(db, schema, customerLookup.tables)
     // 12,000 customers: one in 4,000 lacks its address, each third is a target of whom nothing is asked.
     await sql`
-      insert into ${sql.table(`${schema}.customer`)} (customer_id, ordinal, category, name, stage, tier, owner_id, owner_since, responsible_id, entered_by, entered_at, changed_at, revision, fields, personal_fields, ownership, search)
+      insert into ${sql.table(`${schema}.customer`)} (customer_id, ordinal, category, name, stage, tier, owner_id, owner_since, responsible_id, entered_by, entered_at, changed_at, revision, fields, personal_fields, ownership, search, survivor_id)
       select 'c' || n, n, 'individual-retail', '王小明', case when n % 3 = 0 then 'target' else 'active' end, 'standard', 'clerk', now(), 'clerk', 'clerk', now(), now(), 1,
-        '{"importance": "A", "source": "referral"}', case when n % 4000 = 1000 or n % 3 = 0 then '{}'::jsonb else '{"address": "深圳"}' end, '[]', ''
+        '{"importance": "A", "source": "referral"}', case when n % 4000 = 1000 or n % 3 = 0 then '{}'::jsonb else '{"address": "深圳"}' end, '[]', '', 'c' || n
       from generate_series(1, 12000) n`.execute(db)
   })
   afterAll(async () => {

@@ -216,7 +216,7 @@ const otherValue = ({ name, type }: Column) => {
     case 'bigint[]': return sql`${column} || 1::bigint`
     case 'boolean': return sql`${column} is not true`
     case 'timestamptz': return sql`coalesce(${column}, '1970-01-01') + interval '1 microsecond'`
-    case 'jsonb': return sql`case jsonb_typeof(${column}) when 'array' then ${column} || '[1]' else ${column} || '{"x": 1}' end`
+    case 'jsonb': return sql`case jsonb_typeof(${column}) when 'array' then ${column} || '[1]' else coalesce(${column}, '{}') || '{"x": 1}' end`
     case 'tstzrange': return sql`case when isempty(${column}) then tstzrange('1970-01-01', '1970-01-02') else 'empty' end`
     case 'int8range': return sql`case when isempty(${column}) then int8range(1, 2) else 'empty' end`
     default: return expect.fail(`what is another value of the type ${type}?`)

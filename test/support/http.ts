@@ -109,7 +109,7 @@ export type Place = {
   as: (role: RoleName, subject?: string, url?: string) => Sender
   /** Sends exactly this bearer token, or none. */
   with: (token: string | undefined, url?: string) => Sender
-  /** How many events the log has. */
+  /** How many events the log has, but for what happens beside whatever was sent: cases of near matches, roots. */
   head: () => Promise<number>
   /** Commands that have a receipt, or are about to: all, or one of them. */
   receipts: (commandId?: unknown) => Promise<number>
@@ -141,7 +141,7 @@ export const makePlace = async (env: Record<string, string>, defaultUrl: () => s
     token,
     as: (role, subject = role === 'system' ? 'first-system' : role, url) => sender(() => token(role, subject), url),
     with: (given, url) => sender(async () => given, url),
-    head: async () => (await log.events()).length,
+    head: async () => (await log.events()).filter(({ stream }) => !/^(duplicateCase|root)-/.test(stream)).length,
     receipts: async (commandId) => {
       const { rows } = await database.pool.query<{ n: number }>(
         `select count(distinct command_id)::int as n from (select command_id from kehu.receipt union all select command_id from kehu.pending_append) as all_of_them
