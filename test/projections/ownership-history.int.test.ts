@@ -109,9 +109,10 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
     expect(answers).toBeGreaterThan(700)
 
     // And the same asked the other way round: whom each held.
+    const moments: KnownAt[] = [undefined, { time: at(4.5) }, { time: at(7.9) }, { position: log.find((event) => event.stream === `customer-${customerId}`)?.position ?? 0n }]
     for (const owner of ['clerk', 'zhou', 'wu', 'zheng']) {
       for (const instant of [at(-60), at(-20), at(2.5), at(5), at(9.5)]) {
-        for (const known of [undefined, { time: at(4.5) }, { time: at(7.9) }, { position: log.find((event) => event.stream === `customer-${customerId}`)?.position ?? 0n }]) {
+        for (const known of moments) {
           const held = await holdings(world.db, schema, { owners: [owner], at: instant }, known, { limit: 100 })
           const replayed = await portfolioByReplay({ runtime: world.runtime }, owner, { asOf: instant, knownAt: known === undefined ? undefined : known.time === undefined ? positionToken(world.runtime, known.position) : known.time })
           expect(held).toEqual(replayed)

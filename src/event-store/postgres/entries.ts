@@ -21,14 +21,12 @@ const toEntry = (row: Row): LogEntry => {
   const { stream, revision, event_id: id, type } = row
   const entry = { position: BigInt(row.position), stream, revision, id, type }
   const data = StoredData.safeParse(parse(row.data))
-  // Checked as it is, and looked at as it came: zod would put its keys in another order.
-  const metadata: unknown = parse(row.metadata)
-  const known = StoredMetadata.safeParse(metadata)
-  if (!data.success || !known.success) return { ...entry, data: undefined, hash: row.hash, prevHash: '', recordedAt: '', fault: 'its data or metadata cannot be read' }
-  const { hash, prevHash, recordedAt } = known.data
-  const rest = Object.fromEntries(Object.entries(Object(metadata)).filter(([name]) => name !== 'hash'))
+  const metadata = StoredMetadata.safeParse(parse(row.metadata))
+  if (!data.success || !metadata.success) return { ...entry, data: undefined, hash: row.hash, prevHash: '', recordedAt: '', fault: 'its data or metadata cannot be read' }
+  const { hash, ...rest } = metadata.data
+  const { prevHash, recordedAt } = rest
   const preimage = () => `{"data":${row.data},"id":${canonical(id)},"metadata":${canonical(rest)},"revision":${revision},"stream":${canonical(stream)},"type":${canonical(type)}}`
-  const fault = canonical(data.data) !== row.data || canonical(metadata) !== row.metadata ? 'its text is not the canonical one'
+  const fault = canonical(data.data) !== row.data || canonical(metadata.data) !== row.metadata ? 'its text is not the canonical one'
     : sha256(preimage()) !== hash ? 'its hash does not fit its content'
       : row.hash !== hash ? 'the column hash is not its hash'
         : row.stream_key !== streamKey(stream) ? 'the column stream_key is not that of its stream' : undefined
