@@ -1,18 +1,33 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { benchmarkAppend } from './append.ts'
+import { benchmarkCatchUp } from './catch-up.ts'
 import { benchmarkCommands } from './commands.ts'
+import { benchmarkBatch, benchmarkCreate } from './create.ts'
 import { benchmarkDuplicates } from './duplicates.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
+import { benchmarkLag } from './lag.ts'
 import { benchmarkMatching } from './matching.ts'
+import { benchmarkLoad, benchmarkRead } from './read.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
 const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]>> = {
   append: benchmarkAppend,
   commands: benchmarkCommands,
+  create: benchmarkCreate,
+  batch: benchmarkBatch,
+  read: benchmarkRead,
+  load: benchmarkLoad,
+  'catch-up': benchmarkCatchUp,
+  lag: benchmarkLag,
   duplicates: benchmarkDuplicates,
-  eventstoredb: benchmarkEventStoreDb,
   matching: benchmarkMatching,
+  eventstoredb: benchmarkEventStoreDb,
+}
+
+const count = (text: string): number => {
+  if (!/^[1-9]\d{2,7}$/.test(text)) throw new InvalidArgumentError('must be a number from 100 to 99999999.')
+  return Number(text)
 }
 
 const program = new Command('bench')
@@ -20,7 +35,8 @@ const program = new Command('bench')
   .argument('[names...]', `of ${Object.keys(benchmarks).join(', ')}`)
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
-  .option('--size <customers>', 'how many customers the duplicates benchmark has (1,000,000)', Number)
+  .option('--events <number>', 'how many events the log of catch-up has; a million unless told', count)
+  .option('--size <customers>', 'how many customers the duplicates benchmark has; a million unless told', count)
   .option('--data <csv>', 'a file of your own for the matching benchmark, with --map and --truth')
   .option('--map <yaml>', 'what its columns mean (bench/matching/*.yaml; docs/matching.md)')
   .option('--truth <column>', 'the column that tells which records are one customer')

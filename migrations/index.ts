@@ -7,6 +7,7 @@ import * as appendTogether from './0004-append-together.ts'
 import * as projectionPause from './0005-projection-pause.ts'
 import * as appendBatch from './0006-append-batch.ts'
 import * as duplicateScan from './0007-duplicate-scan.ts'
+import * as roots from './0009-roots.ts'
 
 // A new migration is one line here. What has been released never changes.
 const provider: MigrationProvider = {
@@ -18,6 +19,7 @@ const provider: MigrationProvider = {
     '0005-projection-pause': projectionPause,
     '0006-append-batch': appendBatch,
     '0007-duplicate-scan': duplicateScan,
+    '0009-roots': roots,
   }),
 }
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import { faultOf } from './event-store/eventstoredb/connection.ts'
 
@@ -10,6 +11,19 @@ const Key = z.string().transform((text, context) => {
 const blankIsUnset = (value: unknown) => (typeof value === 'string' && value.trim() === '' ? undefined : value)
 const optional = <Schema extends z.ZodType>(schema: Schema) => z.preprocess(blankIsUnset, schema.optional())
 const withDefault = <Schema extends z.ZodType>(schema: Schema, value: z.input<Schema>) => z.preprocess((given) => blankIsUnset(given) ?? value, schema)
+
+/** Such as "10 minutes, 10000 events", either or both; "off". */
+const RootsEvery = z.string().trim().transform((text, context) => {
+  const every: { events: number | null; ms: number | null } = { events: null, ms: null }
+  if (text === 'off') return every
+  for (const part of text.split(',')) {
+    const [, count = '', unit] = /^([1-9]\d{0,8}) (second|minute|event)s?$/.exec(part.trim()) ?? []
+    if (unit === 'event') every.events = Number(count)
+    else if (unit !== undefined) every.ms = Number(count) * (unit === 'minute' ? 60_000 : 1000)
+    else context.addIssue({ code: 'custom', message: 'must be such as "10 minutes, 10000 events", or one of the two, or off' })
+  }
+  return every
+})
 
 const timeZones = new Set([...Intl.supportedValuesOf('timeZone'), 'UTC'])
 const url = (protocols: RegExp, message: string) => z.string().refine((text) => URL.canParse(text) && protocols.test(new URL(text).protocol), message)
@@ -32,6 +46,10 @@ const Environment = z.object({
   KEHU_PUBLIC_KEY: optional(z.string().includes('PUBLIC KEY', { message: 'must be an Ed25519 public key in PEM (SPKI)' })),
   KEHU_JWKS_URL: optional(url(/^https?:$/, 'must be an http(s) address of a JWK set')),
   KEHU_TOKEN_ISSUER: withDefault(z.string(), 'kehu'),
+  KEHU_ROOT_KEY: optional(z.string().includes('PRIVATE KEY', { message: 'must be an Ed25519 private key in PEM (PKCS #8)' })),
+  KEHU_OLD_ROOT_KEY: optional(z.string().includes('PRIVATE KEY', { message: 'must be an Ed25519 private key in PEM (PKCS #8)' })),
+  KEHU_ROOT_EVERY: withDefault(RootsEvery, '10 minutes, 10000 events'),
+  KEHU_ROOTS_FILE: optional(z.string()),
   KEHU_TIME_ZONE: withDefault(z.string().refine((zone) => timeZones.has(zone), 'must be an IANA time zone such as Asia/Shanghai'), 'Asia/Shanghai'),
   KEHU_ANALYST_ROLE: withDefault(z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be the name of a Postgres role'), 'kehu_analyst'),
   KEHU_RESERVATION_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(10, 'must be at least 10 ms').max(60_000, 'must be at most 60000 ms'), 2000),
@@ -69,6 +87,10 @@ export const readConfig = (environment: Record<string, string | undefined>) => {
     publicKey: data.KEHU_PUBLIC_KEY,
     jwksUrl: data.KEHU_JWKS_URL,
     tokenIssuer: data.KEHU_TOKEN_ISSUER,
+    rootKey: data.KEHU_ROOT_KEY,
+    oldRootKey: data.KEHU_OLD_ROOT_KEY,
+    rootEvery: data.KEHU_ROOT_EVERY,
+    rootsFile: data.KEHU_ROOTS_FILE ?? join(data.KEHU_DATA_DIR, 'roots.ndjson'),
     timeZone: data.KEHU_TIME_ZONE,
     analystRole: data.KEHU_ANALYST_ROLE,
     reservationWaitMs: data.KEHU_RESERVATION_WAIT_MS,

@@ -1,7 +1,6 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
+import { sql, type Kysely } from 'kysely'
 import { pino, type Logger } from 'pino'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { migrate } from '../migrations/index.ts'
@@ -10,18 +9,17 @@ import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
 import type { FindDue } from './commands/processes/deadlines.ts'
-import { runProcesses } from './commands/processes/run.ts'
+import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
+import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
-import { makeCodec } from './event-store/codec.ts'
-import { fingerprint, makeKeyring, type Keyring } from './event-store/keyring.ts'
-import { makeEventStoreDbEventStore } from './event-store/eventstoredb/store.ts'
+import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
-import { EventStoreUnavailable, type EventStore } from './event-store/port.ts'
+import { EventStoreUnavailable } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
-import { makePostgresEventStore } from './event-store/postgres/store.ts'
-import { watchWrites, type WriteWatch } from './event-store/postgres/writes.ts'
+import { watchWrites, type WriteWatch } from './event-store/writes.ts'
+import { makeRootRanges } from './event-store/root-range.ts'
 import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
 import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
@@ -31,11 +29,10 @@ import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
-import { watchPauses } from './projections/pauses.ts'
-import { runProjection } from './projections/runner.ts'
-import { shareLog } from './projections/shared-log.ts'
 import { answeredElsewhere } from './projections/versions.ts'
+import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
+import { openStorage } from './storage.ts'
 
 /** Everything below HTTP, wired: what the service and the command line both stand on. */
 export type Core = {
@@ -47,6 +44,7 @@ export type Core = {
   processLog: ProcessLog
   readModels: ReadModels
   writes: WriteWatch
+  roots: RootDependencies
   placeId: string
   /** Where the log has been before it was copied to where it is. */
   earlierPlaces: readonly string[]
@@ -59,18 +57,9 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  // Sessions keep settings they began with: one from a time when the database was read-only does not outlive it for long.
-  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true, maxLifetimeSeconds: 60 })
-  // A connection that dies, idle or between two statements of a transaction, is an error of its next use only:
-  // unheard, it would end the process.
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const { pool, db, store, keyring, codec, close: closeStorage } = openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
-  const keyring = makeKeyring(pool, secrets.masterKeys)
-  const codec = makeCodec(keyring)
-  const store = makeEventStore(config, connectionString, pool)
   const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
   const runtime: Runtime = {
     store,
@@ -87,8 +76,7 @@ export const openCore = async (config: Config, connectionString: string, report:
   }
   const close = async () => {
     await readModels.close()
-    await store.close()
-    await db.destroy()
+    await closeStorage()
   }
   try {
     await runtime.organisation.refresh()
@@ -96,18 +84,14 @@ export const openCore = async (config: Config, connectionString: string, report:
     const { opened } = await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(secrets.identityKey), timeZone: config.timeZone })
     const places = runtime.organisation.current().log?.places ?? []
     await adoptPlace(pool, places)
-    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, writes: watchWrites({ connectionString, pool }), placeId: places.at(-1) ?? '', earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
+    const placeId = places.at(-1) ?? ''
+    const roots = { runtime, placeId, ranges: makeRootRanges(pool), rootKey: secrets.rootKey, rootsFile: config.rootsFile }
+    return { config, secrets, db, runtime, keyring, processLog: makeProcessLog(pool), readModels, writes: watchWrites({ connectionString, pool }), roots, placeId, earlierPlaces: places.slice(0, -1), analystRole, connectionString, firstStart: opened, close }
   } catch (error) {
     await close()
     throw error
   }
 }
-
-/** The log: in EventStoreDB where one is named, else in Postgres. */
-const makeEventStore = ({ eventStoreUrl, eventStorePrefix }: Config, connectionString: string, pool: pg.Pool): EventStore =>
-  eventStoreUrl === undefined
-    ? makePostgresEventStore({ connectionString, pool })
-    : makeEventStoreDbEventStore({ url: eventStoreUrl, pool, ...(eventStorePrefix === undefined ? {} : { prefix: eventStorePrefix }) })
 
 /** The analysts' read-only role: made if this user may; a managed Postgres may refuse, and is not worse for it. */
 const ensureAnalystRole = async (db: Kysely<unknown>, role: string, report: (message: string) => void): Promise<string | null> => {
@@ -197,24 +181,23 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const { db, runtime, processLog, readModels, writes, connectionString, placeId, earlierPlaces, analystRole, secrets } = core
     if (secrets.signingKey !== undefined) await writeFirstTokens(config, secrets.signingKey, [...firstEmployees.map(({ role, employeeId }) => ({ role, employeeId })), { role: 'system', name: 'first-system' }])
 
-    const pauses = await watchPauses(db, connectionString)
-    started.push(pauses.close)
+    const [currentKey, ...earlierKeys] = secrets.masterKeys
+    const projector = startProjector(
+      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), placeId, earlierPlaces: [...earlierPlaces], analystRole },
+      ({ model, level, message }) => logger[level]({ model }, message),
+    )
+    started.push(projector.stop)
     const background = new AbortController()
-    const shared = shareLog(runtime.store, runtime.codec, [...new Set(projections.flatMap((projection) => projection.kinds))])
-    const runners = projections.map((projection) => runProjection({
-      db, connectionString, store: shared, codec: runtime.codec, placeId, earlierPlaces, analystRole, pauses,
-      report: ({ model, level, message }) => logger[level]({ model }, message),
-    }, projection, background.signal))
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) },
+      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: signingRoots(core, logger),
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
       background.abort()
-      await Promise.allSettled([...runners.map((runner) => runner.done), following, processes])
+      await Promise.allSettled([following, processes])
     })
-    const statuses = () => runners.map((runner) => runner.status())
+    const { statuses } = projector
     watchLag(metrics, async () => ({ head: await within(SCRAPE_MS, () => new EventStoreUnavailable('no answer'), runtime.store.head()), statuses: statuses() }))
 
     let draining = false
@@ -245,6 +228,11 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
   }
 }
 
+const base64 = (key: Buffer) => key.toString('base64')
+
+/** Where the log is, for who opens it as well. */
+const logIn = ({ eventStoreUrl, eventStorePrefix }: Config) => ({ ...(eventStoreUrl === undefined ? {} : { eventStoreUrl }), ...(eventStorePrefix === undefined ? {} : { eventStorePrefix }) })
+
 /** Servers that are started together come up in any order: who is not there yet is waited for, a while. */
 const whenReachable = async <T>(waitMs: number, onProgress: (message: string) => void, open: () => Promise<T>): Promise<T> => {
   const until = performance.now() + waitMs
@@ -265,6 +253,10 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
   const until = performance.now() + BUILD_MS
   while (performance.now() < until && statuses().some(({ state }) => state === 'starting' || state === 'catching-up')) await new Promise((resolve) => setTimeout(resolve, 10))
 }
+
+/** The process that signs roots, unless the configuration wants none. */
+const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
+  rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
 
 /** The deadlines of complaints, as their read model has them; none while it is being built. */
 const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {

@@ -3,6 +3,7 @@ import { chmod, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { importPKCS8, SignJWT } from 'jose'
 import type { Config } from './config.ts'
+import { makeRootKey, type RootKey } from './event-store/signed-root.ts'
 import type { TokenKeys } from './http/token.ts'
 
 /**
@@ -14,6 +15,8 @@ export type Secrets = {
   tokenKeys: TokenKeys
   /** Absent where tokens are made elsewhere (KEHU_PUBLIC_KEY, KEHU_JWKS_URL). */
   signingKey: string | undefined
+  /** Signs the log's roots; a key of its own, for who signs tokens shall not be able to sign those. */
+  rootKey: RootKey
 }
 
 export class SecretError extends Error {
@@ -23,7 +26,7 @@ export class SecretError extends Error {
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 /** Writes a secret that is whole or not there, and never over another. */
-const writeOnce = async (file: string, content: string): Promise<void> => {
+export const writeOnce = async (file: string, content: string): Promise<void> => {
   const fresh = `${file}.${process.pid}.new`
   await writeFile(fresh, content, { mode: 0o600, flush: true })
   try {
@@ -66,6 +69,7 @@ export const secretFiles = (dataDir: string) => ({
   oldMasters: join(dataDir, 'master.old.keys'),
   identity: join(dataDir, 'identity.key'),
   signing: join(dataDir, 'signing-key.pem'),
+  root: join(dataDir, 'root-key.pem'),
   tokens: join(dataDir, 'tokens'),
 })
 
@@ -77,10 +81,20 @@ export const loadSecrets = async (config: Config): Promise<Secrets> => {
   const identityKey = config.identityKey ?? (await readKey(files.identity))
   const oldMasters = [...config.oldMasterKeys, ...(config.masterKey ? [] : await readOldKeys(files.oldMasters))]
   const signingKey = config.publicKey !== undefined || config.jwksUrl !== undefined ? undefined : (config.signingKey ?? (await readOrMake(files.signing, makeSigningKey)))
-  return { masterKeys: [master, ...oldMasters], identityKey, signingKey, tokenKeys: tokenKeysOf(config, signingKey) }
+  const rootKey = readRootKey(config.rootKey ?? (await readOrMake(files.root, makeSigningKey)))
+  return { masterKeys: [master, ...oldMasters], identityKey, signingKey, rootKey, tokenKeys: tokenKeysOf(config, signingKey) }
 }
 
-const makeSigningKey = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+/** @throws SecretError */
+export const readRootKey = (pem: string): RootKey => {
+  try {
+    return makeRootKey(pem)
+  } catch (error) {
+    throw new SecretError('The key of the roots is not an Ed25519 private key in PEM (PKCS #8)', { cause: error })
+  }
+}
+
+export const makeSigningKey = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 const tokenKeysOf = (config: Config, signingKey: string | undefined): TokenKeys => {
   if (config.jwksUrl !== undefined) return { kind: 'jwks-url', url: config.jwksUrl }

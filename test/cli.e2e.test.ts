@@ -209,6 +209,18 @@ describe('kehu, on a data folder of its own', { timeout: 90_000 }, () => {
     expect(await ask(service, `/customers/${li.customerId}?after=${li.position}`)).toMatchObject({ name: '李四' })
   })
 
+  it('pauses a read model of the running service, which says so, and lets it go on', async () => {
+    const stateOf = async () => z.object({ models: z.array(z.object({ model: z.string(), state: z.string() })) }).parse(await (await fetch(`${service.url}/health/ready`)).json()).models.find(({ model }) => model === 'customer-lookup')?.state
+    expect((await kehu('projections', 'pause', 'customer-lookup')).stdout).toContain('customer-lookup is paused')
+    await until('it is paused', async () => (await stateOf()) === 'paused')
+    expect((await kehu('projections')).stdout).toMatch(/customer-lookup.*paused/)
+    const zhao = await enter(service, '赵六', '13800138009')
+    expect((await kehu('projections', 'resume', 'customer-lookup')).code).toBe(0)
+    expect(await ask(service, `/customers/${zhao.customerId}?after=${zhao.position}`)).toMatchObject({ name: '赵六' })
+    expect(await kehu('projections', 'prune')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Nothing to drop/) })
+    expect(await kehu('projections', 'pause', 'customers')).toMatchObject({ code: 1, stderr: expect.stringMatching(/^kehu: There is no read model customers; there are /) })
+  })
+
   it('stops at Ctrl-C, and PostgreSQL with it', async () => {
     const postgres = await postmaster()
     expect(await isRunning(postgres)).toBe(true)

@@ -27,6 +27,9 @@ const wrong: Record<string, string[]> = {
   KEHU_SIGNING_KEY: ['secret-word', publicKey],
   KEHU_PUBLIC_KEY: ['secret-word', privateKey],
   KEHU_JWKS_URL: ['ftp://secret-word/jwks', 'secret-word'],
+  KEHU_ROOT_KEY: ['secret-word', publicKey],
+  KEHU_OLD_ROOT_KEY: ['secret-word'],
+  KEHU_ROOT_EVERY: ['sometimes', '-5 events', '7', '7 minutes; 5 events', '7 minutes,'],
   KEHU_TIME_ZONE: ['Mars/Olympus', 'UTC+8'],
   KEHU_ANALYST_ROLE: ['Secret-Word', 'a; drop role b', 'x'.repeat(64)],
   KEHU_RESERVATION_WAIT_MS: ['soon', '9', '60001', '10.5'],
@@ -69,22 +72,26 @@ test('several names of one server’s protocol are taken, with credentials and o
 describe('an environment that says nothing', () => {
   const defaults = {
     port: 8080, host: '127.0.0.1', dataDir: '.kehu', databaseUrl: undefined, eventStoreUrl: undefined, eventStorePrefix: undefined, logLevel: 'info', masterKey: undefined, oldMasterKeys: [], identityKey: undefined, signingKey: undefined, publicKey: undefined,
-    jwksUrl: undefined, tokenIssuer: 'kehu', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, startWaitMs: 30_000, readWaitMs: 5000,
+    jwksUrl: undefined, tokenIssuer: 'kehu', rootKey: undefined, oldRootKey: undefined, rootEvery: { events: 10_000, ms: 600_000 }, rootsFile: '.kehu/roots.ndjson', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, startWaitMs: 30_000, readWaitMs: 5000,
   }
   test('has defaults', () => {
     expect(readConfig({})).toMatchObject(defaults)
   })
+  test('may want no roots signed', () => {
+    expect(readConfig({ KEHU_ROOT_EVERY: 'off' }).rootEvery).toEqual({ events: null, ms: null })
+    expect(readConfig({ KEHU_ROOT_EVERY: '500 events, 30 seconds' }).rootEvery).toEqual({ events: 500, ms: 30_000 })
+  })
   test('or says it with blanks', () => {
-    expect(readConfig({ ...Object.fromEntries([...Object.keys(wrong), 'HOST', 'KEHU_DATA_DIR', 'KEHU_TOKEN_ISSUER'].map((name) => [name, ''])), HOME: '/root' })).toMatchObject(defaults)
+    expect(readConfig({ ...Object.fromEntries([...Object.keys(wrong), 'HOST', 'KEHU_DATA_DIR', 'KEHU_ROOTS_FILE', 'KEHU_TOKEN_ISSUER'].map((name) => [name, ''])), HOME: '/root' })).toMatchObject(defaults)
   })
 })
 
 test('an environment that says everything is taken at its word', () => {
   expect(readConfig({
     PORT: '0', HOST: '0.0.0.0', KEHU_DATA_DIR: '/var/kehu', DATABASE_URL: 'postgresql://u:p@db:5432/kehu?sslmode=require', LOG_LEVEL: 'silent', KEHU_MASTER_KEY: ` ${key}\n`, KEHU_OLD_MASTER_KEYS: `${key}, ${key},`, KEHU_IDENTITY_KEY: key,
-    KEHU_SIGNING_KEY: privateKey, KEHU_JWKS_URL: 'https://example.com/jwks', KEHU_TOKEN_ISSUER: 'bank', KEHU_TIME_ZONE: 'UTC', KEHU_ANALYST_ROLE: 'reports', KEHU_RESERVATION_WAIT_MS: '10', KEHU_READ_WAIT_MS: '0',
+    KEHU_SIGNING_KEY: privateKey, KEHU_JWKS_URL: 'https://example.com/jwks', KEHU_TOKEN_ISSUER: 'bank', KEHU_ROOT_KEY: privateKey, KEHU_ROOT_EVERY: '1 minute', KEHU_ROOTS_FILE: '/audit/roots.ndjson', KEHU_TIME_ZONE: 'UTC', KEHU_ANALYST_ROLE: 'reports', KEHU_RESERVATION_WAIT_MS: '10', KEHU_READ_WAIT_MS: '0',
   })).toMatchObject({
     port: 0, host: '0.0.0.0', dataDir: '/var/kehu', databaseUrl: 'postgresql://u:p@db:5432/kehu?sslmode=require', logLevel: 'silent', masterKey: Buffer.alloc(32, 7), oldMasterKeys: [Buffer.alloc(32, 7), Buffer.alloc(32, 7)], identityKey: Buffer.alloc(32, 7),
-    signingKey: privateKey, publicKey: undefined, jwksUrl: 'https://example.com/jwks', tokenIssuer: 'bank', timeZone: 'UTC', analystRole: 'reports', reservationWaitMs: 10, readWaitMs: 0,
+    signingKey: privateKey, publicKey: undefined, jwksUrl: 'https://example.com/jwks', tokenIssuer: 'bank', rootKey: privateKey, rootEvery: { events: null, ms: 60_000 }, rootsFile: '/audit/roots.ndjson', timeZone: 'UTC', analystRole: 'reports', reservationWaitMs: 10, readWaitMs: 0,
   })
 })

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { openCore } from '../src/main.ts'
@@ -66,7 +68,8 @@ describe('a new version of a read model, brought in by a second process under lo
     const traffic = load(() => target)
     await until(() => traffic.entered.length > 100)
 
-    const second = spawn(process.execPath, [...runTypeScript, 'test/support/next-version.ts'], { env: { ...process.env, ...place.environment }, stdio: ['pipe', 'pipe', 'inherit'] })
+    const go = join(place.environment['KEHU_DATA_DIR'] ?? '', 'build')
+    const second = spawn(process.execPath, [...runTypeScript, '--import', './test/support/next-version.ts', 'src/cli/kehu.ts', 'serve'], { env: { ...process.env, ...place.environment, KEHU_TEST_BUILD_WHEN: go }, stdio: ['ignore', 'pipe', 'inherit'] })
     let output = ''
     second.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
     await until(() => /answers at http:\S+/.test(output))
@@ -84,7 +87,7 @@ describe('a new version of a read model, brought in by a second process under lo
     const before = traffic.entered.length
     await until(() => traffic.entered.length > before + 100)
 
-    second.stdin.write('build\n')
+    await writeFile(go, '')
     await until(async () => (await health()).status === 200)
     target = url
     await traffic.left(first.url)

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
 import { ProblemError } from '../http/errors.ts'
 import { version } from '../main.ts'
+import { addAuditCommands } from './audit/command.ts'
 import { compare } from './compare.ts'
 import { addDuplicatesCommands } from './duplicates/command.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
@@ -12,7 +13,7 @@ import { addLogCommands } from './log/command.ts'
 import { addMatchingCommands } from './matching/command.ts'
 import { processesTable } from './processes.ts'
 import { pauseProjection, projectionsTable, pruneProjections, rebuildModel, resumeProjection } from './projections.ts'
-import { replayOwnership } from './replay.ts'
+import { replayOwnership, replayPortfolio } from './replay.ts'
 import { serveForeground } from './serve.ts'
 import { token } from './token.ts'
 
@@ -60,12 +61,19 @@ program.command('rebuild <model>').description('build a read model anew from the
 
 program.command('compare [model]').description('replay the log into fresh tables and report every row that differs from those in use').action((model: string | undefined) => compare(config(), model))
 
-program.command('replay').description('answer from the events themselves')
-  .command('ownership <customerId>').description('who held a customer, from its stream alone')
+const replay = program.command('replay').description('answer from the events themselves')
+
+replay.command('ownership <customerId>').description('who held a customer, from its stream alone')
   .option('--as-of <time>', 'only the period that contains this instant or day')
   .option('--known-at <time>', 'as the log knew it then: an instant, a day, or a position as callers hold it')
   .option('--json', 'as JSON instead of a table')
   .action((customerId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => replayOwnership(config(), customerId, options))
+
+replay.command('portfolio <employeeId>').description('whom an employee held, from the events of all customers')
+  .option('--as-of <time>', 'at this instant or the end of this day; now unless told')
+  .option('--known-at <time>', 'as the log knew it then: an instant, a day, or a position as callers hold it')
+  .option('--json', 'as JSON instead of a table')
+  .action((employeeId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => replayPortfolio(config(), employeeId, options))
 
 program.command('keys').description('the keys that seal personal data')
   .command('rotate').description('draw a new master key and wrap every key of the keyring anew')
@@ -83,6 +91,7 @@ program.command('import <file>').description('take over a file of another system
 addLogCommands(program, config)
 addMatchingCommands(program, config)
 addDuplicatesCommands(program, config)
+addAuditCommands(program, config)
 
 /** One clear line for whoever typed it; the rest is in the log. */
 const explain = (error: unknown): string => {

@@ -4,7 +4,7 @@ import { recordedEvent } from '../domain/events.ts'
 import { instantOf } from '../http/parameters.ts'
 import type { Config } from '../config.ts'
 import type { Core } from '../main.ts'
-import { isEmpty, withChange, type Period } from '../projections/ownership-history/timeline.ts'
+import { isEmpty, ownershipChange, withChange, type Period } from '../projections/ownership-history/timeline.ts'
 import { readPositionToken } from '../commands/position.ts'
 import { withCore } from './core.ts'
 
@@ -16,6 +16,7 @@ const knownUpTo = async ({ runtime }: Pick<Core, 'runtime'>, text: string | unde
   if (text === undefined) return undefined
   const token = readPositionToken(runtime, text)
   if (token.kind === 'here') return token.position
+  if (token.kind === 'reached') throw new Error('--known-at is a position of the place where the log was before: give one of where it is now, or a time')
   const time = instantOf(runtime, text, '--known-at')
   let position = 0n
   for await (const batch of runtime.store.readAll({ after: 0n })) {
@@ -44,6 +45,35 @@ export const ownershipByReplay = async (core: Pick<Core, 'runtime'>, customerId:
     .filter((period) => !isEmpty(period) && (asOf === undefined || (period.effectiveAt <= asOf && (period.to === null || asOf < period.to))))
     .map(({ ownerId, effectiveAt, to, basis, actor, onBehalfOf, reason, policyVersion, recordedAt, revision }) => ({ ownerId, from: effectiveAt, to, basis, actor, onBehalfOf, reason, policyVersion, recordedAt, revision }))
 }
+
+export type ReplayedHolding = { customerId: string; ownerId: string; since: string; basis: string }
+
+/** Whom an employee held, folded from the events of all customers: no read model is asked. */
+export const portfolioByReplay = async (core: Pick<Core, 'runtime'>, employeeId: string, options: ReplayOptions): Promise<ReplayedHolding[]> => {
+  const { runtime } = core
+  const upTo = await knownUpTo(core, options.knownAt)
+  const at = options.asOf === undefined ? runtime.now().toISOString() : instantOf(runtime, options.asOf, '--as-of')
+  const histories = new Map<string, Period[]>()
+  reading: for await (const batch of runtime.store.readAll({ after: 0n, kinds: ['customer'] })) {
+    for (const stored of await runtime.codec.decode(batch.events)) {
+      if (upTo !== undefined && stored.position > upTo) break reading
+      const event = recordedEvent(customer.parse, stored)
+      if (event && ownershipChange(event)) histories.set(stored.stream, withChange(histories.get(stored.stream) ?? [], event, stored.position).current)
+    }
+  }
+  return [...histories].flatMap(([stream, periods]) => {
+    const held = periods.find((period) => !isEmpty(period) && period.effectiveAt <= at && (period.to === null || at < period.to))
+    return held?.ownerId === employeeId ? [{ customerId: stream.slice(streamName('').length), ownerId: employeeId, since: held.effectiveAt, basis: held.basis }] : []
+  }).sort((one, other) => (one.customerId < other.customerId ? -1 : 1))
+}
+
+export const replayPortfolio = (config: Config, employeeId: string, options: ReplayOptions): Promise<void> =>
+  withCore(config, async (core) => {
+    const holdings = await portfolioByReplay(core, employeeId, options)
+    if (options.json) console.log(JSON.stringify({ employeeId, count: holdings.length, holdings }))
+    else if (holdings.length === 0) console.log('Nobody: at that time they held no customer the log knew of.')
+    else console.table(holdings.map(({ customerId, since, basis }) => ({ customer: customerId, since, basis })))
+  })
 
 export const replayOwnership = (config: Config, customerId: string, options: ReplayOptions): Promise<void> =>
   withCore(config, async (core) => {

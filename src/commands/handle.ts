@@ -2,17 +2,19 @@ import { v7 as uuidv7 } from 'uuid'
 import { customer as customerDecider, type Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased, streamName as customerStream } from '../domain/customer/events.ts'
 import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
+import { asRecorded } from '../domain/events.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
+import { headAfter, textsOf } from '../event-store/chain.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
-import { AppendTooLarge, type JsonObject, type Receipt, type RecordedEvent, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
+import { AppendTooLarge, type JsonObject, type Position, type Receipt, type RefusedAttempt, type SealedEvent, type StoredReceipt } from '../event-store/port.ts'
 import { drawId } from '../event-store/random.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
 import type { CommandDefinition } from './definition.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
 import { recall } from './folds.ts'
-import { expectedRevision, foldOn, load, type Loaded } from './load.ts'
+import { expectedRevision, load, type Loaded } from './load.ts'
 import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
@@ -200,7 +202,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (round === MOST_ATTEMPTS - 1 && attempt) await giveUp(attempt, reliedOn)
       continue
     }
-    remember(runtime, command.decider, loaded, sealed.map((event, index) => ({ ...event, data: plain[index]?.data ?? event.data, stream, revision: loaded.head.revision + 1 + index, position: result.position })))
+    remember(runtime, command.decider, loaded, events, sealed, result.position)
     if (attempt) await releaseHeld(attempt, identitiesReleased(command.asCustomer?.events(events) ?? []))
     if (command.right === 'configure') await runtime.organisation.refresh()
     // 7. answer
@@ -223,10 +225,14 @@ export const refuseRole = async (runtime: Runtime, command: string, detail: stri
 }
 
 /** What has just been appended is known, personal values open as they were decided: the next command need not read it. */
-const remember = <State, Event extends { type: string }>({ folds }: Runtime, decider: Decider<State, Event>, loaded: Loaded<State>, appended: readonly RecordedEvent[]): void => {
+const remember = <State, Event extends { type: string }>({ folds }: Runtime, decider: Decider<State, Event>, { stream, state, head }: Loaded<State>, decided: readonly Event[], appended: readonly SealedEvent[], position: Position): void => {
   if (!folds) return
-  const before = { loaded, bytes: folds.get(loaded.stream)?.bytes ?? 0 }
-  folds.set(loaded.stream, { decider, ...appended.reduce((known, event) => foldOn(decider, known, event), before) })
+  const known = appended.reduce((before, sealed, index) => {
+    const recorded = { ...sealed, stream, revision: head.revision + 1 + index, position }
+    const event = decided[index]
+    return { state: event ? decider.evolve(before.state, asRecorded(event, recorded)) : before.state, head: headAfter(recorded), bytes: before.bytes + 2 * textsOf(sealed).data.length }
+  }, { state, head, bytes: folds.get(stream)?.bytes ?? 0 })
+  folds.set(stream, { decider, loaded: { stream, state: known.state, head: known.head, position }, bytes: known.bytes })
 }
 
 const loadRelated = async (runtime: Runtime, customerId: string | undefined): Promise<Customer | null> => {

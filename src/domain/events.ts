@@ -11,12 +11,14 @@ import { identity, type IdentityEvent } from './identity/identity.ts'
 import type { OrganisationEvent, PolicyReference } from './organisation/organisation.ts'
 import { policy } from './policy/policy.ts'
 import { purchases, type PurchasesEvent } from './purchases/purchases.ts'
+import { rootLog, type RootEvent } from './root/root.ts'
 import * as system from './system/system.ts'
 import { upcast } from './upcasters.ts'
 
 /** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
 export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
   | { kind: 'duplicateCase'; id: string; event: Recorded<DuplicateCaseEvent> } | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
+  | { kind: 'root'; id: string; event: Recorded<RootEvent> }
 
 export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   system: system.events,
@@ -30,6 +32,7 @@ export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   complaint: complaint.events,
   purchases: purchases.events,
   engagement: engagement.events,
+  root: rootLog.events,
 }
 
 /** A stored event as the log gives it, personal values opened. */
@@ -43,19 +46,21 @@ export type StoredEvent = {
 
 /** What a decider's evolve sees of a stored event. Throws on a wrong shape; undefined for a type it does not know. */
 export const recordedEvent = <Event extends { type: string }>(parse: (type: string, data: unknown) => Event | undefined, stored: StoredEvent): Recorded<Event> | undefined => {
-  const { metadata } = stored
-  const event = parse(stored.type, upcast(stored.type, metadata.schemaVersion, stored.data))
-  return event && {
-    ...event,
-    revision: stored.revision,
-    recordedAt: metadata.recordedAt,
-    effectiveAt: metadata.effectiveAt ?? metadata.recordedAt,
-    actor: metadata.actor,
-    onBehalfOf: metadata.onBehalfOf ?? null,
-    commandId: metadata.commandId,
-    policies: metadata.policies ?? [],
-  }
+  const event = parse(stored.type, upcast(stored.type, stored.metadata.schemaVersion, stored.data))
+  return event && asRecorded(event, stored)
 }
+
+/** An event with what the log knows of it. */
+export const asRecorded = <Event extends { type: string }>(event: Event, { revision, metadata }: Pick<StoredEvent, 'revision' | 'metadata'>): Recorded<Event> => ({
+  ...event,
+  revision,
+  recordedAt: metadata.recordedAt,
+  effectiveAt: metadata.effectiveAt ?? metadata.recordedAt,
+  actor: metadata.actor,
+  onBehalfOf: metadata.onBehalfOf ?? null,
+  commandId: metadata.commandId,
+  policies: metadata.policies ?? [],
+})
 
 /** A stored event by its kind; undefined for a kind or type this program does not know (it is older than the log). */
 export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
@@ -105,6 +110,10 @@ export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
     }
     case 'engagement': {
       const event = recordedEvent(engagement.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'root': {
+      const event = recordedEvent(rootLog.parse, stored)
       return event && { kind, id, event }
     }
     default:

@@ -15,6 +15,13 @@ export const canonical = (value: unknown): string => {
   return text
 }
 
+/** The value with the keys of all its objects in the order a reader of the canonical form finds them; undefined where objects cannot have them so. */
+export const ordered = <Value extends object>(value: Value): Value | undefined => {
+  const found = inOrder(value)
+  // Copied or not, it is the same value: only its keys come in another order.
+  return found === NOT_BY_ENGINE ? undefined : (found as Value)
+}
+
 /** What the engine cannot write in order: it puts keys like 10 and 9 first, and by number, and takes __proto__ for something else. */
 const NOT_BY_ENGINE = Symbol('not by the engine')
 const engineWrites = (key: string): boolean => !(/^\d/.test(key) || key === '__proto__')

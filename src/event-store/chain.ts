@@ -15,19 +15,28 @@ export const headAfter = (event: RecordedEvent): Head => ({
 
 type Unhashed = { id: string; type: string; data: JsonObject; metadata: Omit<Metadata, 'hash'> }
 
-/** The canonical form of stream, revision and the whole event without its hash, from that of its data. */
-const preimage = (stream: string, revision: number, { id, type, metadata }: Unhashed, data: string): string =>
-  `{"data":${data},"id":${canonical(id)},"metadata":${canonical(metadata)},"revision":${revision},"stream":${canonical(stream)},"type":${canonical(type)}}`
+/** The canonical form of stream, revision and the whole event without its hash, from those of its data and metadata. */
+const preimage = (stream: string, revision: number, { id, type }: Unhashed, texts: EventTexts): string =>
+  `{"data":${texts.data},"id":${canonical(id)},"metadata":${texts.metadata},"revision":${revision},"stream":${canonical(stream)},"type":${canonical(type)}}`
+
+const textsWithoutHash = ({ data, metadata }: Unhashed): EventTexts => ({ data: canonical(data), metadata: canonical(metadata) })
 
 /** SHA-256 over the canonical form of stream, revision and the whole event without its hash (docs/storage-format.md). */
-export const eventHash = (stream: string, revision: number, event: Unhashed): string => sha256(preimage(stream, revision, event, canonical(event.data)))
+export const eventHash = (stream: string, revision: number, event: Unhashed): string => sha256(preimage(stream, revision, event, textsWithoutHash(event)))
 
 export const chain = (stream: string, revision: number, event: Unhashed): SealedEvent => {
   const data = canonical(event.data)
-  const sealed = { ...event, metadata: { ...event.metadata, hash: sha256(preimage(stream, revision, event, data)) } }
-  texts.set(sealed, { data, metadata: canonical(sealed.metadata) })
+  const entries = entriesOf(event.metadata)
+  const hash = sha256(preimage(stream, revision, event, { data, metadata: `{${entries.map(([, text]) => text).join(',')}}` }))
+  const sealed = { ...event, metadata: { ...event.metadata, hash } }
+  const behind = entries.findIndex(([key]) => key > 'hash')
+  texts.set(sealed, { data, metadata: `{${entries.map(([, text]) => text).toSpliced(behind < 0 ? entries.length : behind, 0, `"hash":"${hash}"`).join(',')}}` })
   return sealed
 }
+
+/** The entries of canonical metadata, in order: written once, for the text without the hash and the text with it. */
+const entriesOf = (metadata: object): [key: string, text: string][] =>
+  Object.entries(metadata).filter(([, value]) => value !== undefined).sort(([one], [other]) => (one < other ? -1 : 1)).map(([key, value]) => [key, `${canonical(key)}:${canonical(value)}`])
 
 /** The texts a store keeps of an event: its bytes. */
 export type EventTexts = { data: string; metadata: string }

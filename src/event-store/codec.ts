@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { ordered } from './canonical.ts'
 import { chain, textsOf, type Head } from './chain.ts'
 import type { Keyring } from './keyring.ts'
 import { drawId } from './random.ts'
@@ -30,7 +31,7 @@ export const makeCodec = (keyring: Keyring): Codec => {
   const recall = (event: RecordedEvent, keys: SubjectKeys): JsonObject | undefined => {
     const one = known.get(event.id)
     if (one?.stream !== event.stream || one.sealed !== JSON.stringify(event.data)) return undefined
-    return subjectsOf(event.data).every((subject) => keys.get(subject) instanceof Buffer) ? one.open : undefined
+    return subjectsOf(event.data).every((subject) => keys.has(subject) && keys.get(subject) !== 'destroyed') ? one.open : undefined
   }
 
   return {
@@ -53,7 +54,9 @@ export const makeCodec = (keyring: Keyring): Codec => {
         hash = chained.metadata.hash
         sealed.push(chained)
         const { data: text } = textsOf(chained)
-        if (chained.data !== event.data) known.set(id, { stream, sealed: text, open: event.data }, { size: text.length * 4 })
+        // As it would be read: the same keys in the same order, however soon it is asked for.
+        const open = chained.data === event.data ? undefined : ordered(event.data)
+        if (open) known.set(id, { stream, sealed: text, open }, { size: text.length * 4 })
       }
       return sealed
     },

@@ -1,11 +1,11 @@
 /**
  * Collects what is asked for while a batch is under way into the next one: many callers, one round trip. Each gets
- * its own answer, in the order asked; when a batch fails all of it fails.
+ * its own answer, in the order asked; when a batch fails all of it fails. `lanes`: batches under way at once.
  */
-export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promise<readonly Answer[]>, most = 256) => {
+export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promise<readonly Answer[]>, most = 256, lanes = 1) => {
   type Waiting = { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }
   let queue: Waiting[] = []
-  let running: Promise<void> | undefined
+  const running = new Set<Promise<void>>()
 
   const drain = async (): Promise<void> => {
     // A turn of the event loop lets requests that arrived together travel together.
@@ -24,17 +24,24 @@ export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promis
         for (const { reject } of batch) reject(error)
       }
     }
-    running = undefined
+  }
+  /** In one step with the last look at the queue: what is asked a moment later begins another. */
+  const begin = (): void => {
+    const one: Promise<void> = drain().finally(() => {
+      running.delete(one)
+      if (queue.length > 0 && running.size < lanes) begin()
+    })
+    running.add(one)
   }
 
   return {
     ask: (item: Item): Promise<Answer> => new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject })
-      running ??= drain()
+      if (running.size < lanes) begin()
     }),
     /** Resolves when nothing is waiting. */
     idle: async (): Promise<void> => {
-      while (running) await running
+      while (running.size > 0) await Promise.all(running)
     },
   }
 }

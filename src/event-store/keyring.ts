@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Pool } from 'pg'
 import { makeGroup } from './group.ts'
@@ -26,20 +26,20 @@ const CACHED_FOR_MS = 10_000
 export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[]]): Keyring => {
   const byFingerprint = new Map(masterKeys.map((key) => [fingerprint(key), key]))
   const [current] = masterKeys
-  const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: CACHED_FOR_MS })
+  const cache = new LRUCache<string, KeyObject>({ max: 50_000, ttl: CACHED_FOR_MS })
 
   const aad = (subject: string) => Buffer.from(subject, 'utf8')
-  const unwrap = (row: Row): SubjectKey => {
+  const unwrap = (row: Row): KeyObject | 'destroyed' => {
     if (row.wrapped === null || row.nonce === null) return 'destroyed'
     const master = byFingerprint.get(row.wrapped_by)
     if (!master) throw new MissingKey(`keys in the keyring are wrapped by master key ${row.wrapped_by}, which is not configured: set KEHU_MASTER_KEY to it, or KEHU_OLD_MASTER_KEYS while rotating`)
     try {
-      return Buffer.from(decrypt(master, { nonce: row.nonce, ciphertext: row.wrapped }, aad(row.subject)), 'base64')
+      return createSecretKey(decrypt(master, { nonce: row.nonce, ciphertext: row.wrapped }, aad(row.subject)), 'base64')
     } catch (error) {
       throw new Error(`the key of ${row.subject} in the keyring is damaged`, { cause: error })
     }
   }
-  const wrap = (subject: string, key: Buffer) => encrypt(current, key.toString('base64'), aad(subject))
+  const wrap = (subject: string, key: KeyObject) => encrypt(current, key.export().toString('base64'), aad(subject))
 
   /** Rows of several callers' subjects in one answer. */
   const lookUp = makeGroup(async (asked: readonly (readonly string[])[]) => {
@@ -68,7 +68,7 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
   /** Keys of several callers' subjects, made in one commit. Sorted, so that two processes cannot wait for each other. */
   const makeKeys = makeGroup(async (asked: readonly (readonly string[])[]) => {
     const subjects = [...new Set(asked.flat())].sort()
-    const wrapped = subjects.map((subject) => wrap(subject, randomBytes(32)))
+    const wrapped = subjects.map((subject) => wrap(subject, createSecretKey(randomBytes(32))))
     await pool.query({
       name: 'make-keys',
       text: `insert into kehu.keyring (subject, nonce, wrapped, wrapped_by)

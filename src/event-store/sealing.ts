@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { canonical } from './canonical.ts'
 import type { Json, JsonObject } from './port.ts'
 import { randomBytesOf } from './random.ts'
@@ -7,7 +7,10 @@ import { randomBytesOf } from './random.ts'
  * Personal values inside event data. In memory a decider writes `{ personal: subject, value }`; in the log it is
  * `{ sealed: 1, key: subject, nonce, ciphertext }`; once the subject's key is destroyed it reads `{ erased: true }`.
  */
-export type SubjectKey = Buffer | 'destroyed'
+export type SubjectKey = Secret | 'destroyed'
+/** Node takes a key object five times as fast as the same bytes in a Buffer. */
+export type Secret = Buffer | KeyObject
+const secretOf = (key: Secret): KeyObject => (Buffer.isBuffer(key) ? createSecretKey(key) : key)
 export type SubjectKeys = ReadonlyMap<string, SubjectKey>
 
 export class MissingKey extends Error {
@@ -65,19 +68,16 @@ const keyOf = (keys: SubjectKeys, subject: string): SubjectKey => {
   return key
 }
 
-/**
- * AES-256-GCM (NIST SP 800-38D), random 96-bit nonce, 128-bit tag appended to the ciphertext. Node takes a secret key
- * five times as fast as the same bytes in a Buffer.
- */
-export const encrypt = (key: Buffer, plain: string, aad: Buffer, nonce: Buffer = randomBytesOf(12)): { nonce: string; ciphertext: string } => {
-  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce).setAAD(aad)
+/** AES-256-GCM (NIST SP 800-38D), random 96-bit nonce, 128-bit tag appended to the ciphertext. */
+export const encrypt = (key: Secret, plain: string, aad: Buffer, nonce: Buffer = randomBytesOf(12)): { nonce: string; ciphertext: string } => {
+  const cipher = createCipheriv('aes-256-gcm', secretOf(key), nonce).setAAD(aad)
   const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()])
   return { nonce: nonce.toString('base64'), ciphertext: sealed.toString('base64') }
 }
-export const decrypt = (key: Buffer, sealed: { nonce: string; ciphertext: string }, aad: Buffer): string => {
+export const decrypt = (key: Secret, sealed: { nonce: string; ciphertext: string }, aad: Buffer): string => {
   const bytes = Buffer.from(sealed.ciphertext, 'base64')
   // The length is named, or a text cut down to four bytes would pass for a tag.
-  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), Buffer.from(sealed.nonce, 'base64'), { authTagLength: 16 }).setAAD(aad)
+  const decipher = createDecipheriv('aes-256-gcm', secretOf(key), Buffer.from(sealed.nonce, 'base64'), { authTagLength: 16 }).setAAD(aad)
   decipher.setAuthTag(bytes.subarray(-16))
   return Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]).toString('utf8')
 }

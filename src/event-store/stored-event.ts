@@ -1,26 +1,21 @@
 import { z } from 'zod'
-import { kindOf, type JsonObject } from './port.ts'
+import { kindOf, type JsonObject, type Metadata } from './port.ts'
 
 /** What either store holds of an event, checked when it is read: a hand in the store is found here at the latest. */
 // What JSON.parse gave holds nothing but JSON: to look at all of it again would cost more than all else in reading.
 export const StoredData = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be an object')
 
-// Loose at every level: what a later version or a forger added stays, and the hash is computed over all of it.
-export const StoredMetadata = z.looseObject({
-  schemaVersion: z.number().int(),
-  commandId: z.string(),
-  commandHash: z.string(),
-  actor: z.string(),
-  onBehalfOf: z.string().optional(),
-  $correlationId: z.string(),
-  $causationId: z.string(),
-  traceparent: z.string().optional(),
-  recordedAt: z.string(),
-  effectiveAt: z.string().optional(),
-  policies: z.array(z.looseObject({ name: z.string(), version: z.number().int() })).optional(),
-  prevHash: z.string(),
-  hash: z.string(),
-})
+const texts = ['commandId', 'commandHash', 'actor', '$correlationId', '$causationId', 'recordedAt', 'prevHash', 'hash'] as const
+const optionalTexts = ['onBehalfOf', 'traceparent', 'effectiveAt'] as const
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+// Looked at by hand for the same reason. What a later version or a forger added stays, at every level: the hash is computed over all of it.
+const isMetadata = (value: unknown): boolean =>
+  isRecord(value) && Number.isInteger(value['schemaVersion'])
+  && texts.every((name) => typeof value[name] === 'string')
+  && optionalTexts.every((name) => value[name] === undefined || typeof value[name] === 'string')
+  && (value['policies'] === undefined || (Array.isArray(value['policies']) && value['policies'].every((policy) => isRecord(policy) && typeof policy['name'] === 'string' && Number.isInteger(policy['version']))))
+export const StoredMetadata = z.custom<Metadata>(isMetadata, 'must be the metadata of an event')
 
 /** The longest a stream name may be, and what it may hold. */
 export const checkStreamName = (stream: string): void => {

@@ -22,6 +22,23 @@ export const within = async <T>(ms: number, late: () => Error, work: Promise<T>)
   return Promise.race([work, tooLate]).finally(() => clearTimeout(timer))
 }
 
+/** The same items, each fetched while the one before it is worked on. */
+export async function* ahead<T>(items: AsyncIterable<T>): AsyncIterable<T> {
+  const iterator = items[Symbol.asyncIterator]()
+  try {
+    for (let next = iterator.next(); ; ) {
+      const { value, done } = await next
+      if (done) return
+      next = iterator.next()
+      // Whoever asks for it is told; nobody may.
+      next.catch(() => undefined)
+      yield value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}
+
 /** What `work` gives; undefined as soon as the signal aborts. The work itself goes on. */
 export const orAborted = async <T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T | undefined> => {
   if (!signal) return work

@@ -2,22 +2,22 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { problem } from '../commands/problem.ts'
 import type { FieldProblem } from '../domain/rejection.ts'
 import { Id } from '../domain/values.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
-import { customerById, findCustomers, findIncomplete, type CustomerSummary, type Filters, type Viewer } from '../projections/customer-lookup/queries.ts'
+import { customerById, findCustomers, findIncomplete, type CustomerSummary, type Filters } from '../projections/customer-lookup/queries.ts'
 import { lifecycle } from '../projections/lifecycle/project.ts'
 import { customerTransitions } from '../projections/lifecycle/queries.ts'
 import { ownershipHistory } from '../projections/ownership-history/project.ts'
-import { ownershipPeriods, type KnownAt } from '../projections/ownership-history/queries.ts'
+import { ownershipPeriods } from '../projections/ownership-history/queries.ts'
 import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
-import { ProblemError, sendProblem } from './errors.ts'
+import { sendProblem } from './errors.ts'
 import { exportFormat, sendExport, type ExportFormat } from './export.ts'
 import type { LookupLimit } from './lookup-limit.ts'
-import { After, afterOf, asOfAnswer, CustomerParams, identityOf, instantOf, nextLink, Page, PointInTime, WholeIdentifier } from './parameters.ts'
+import { After, afterOf, asOfAnswer, CustomerParams, identityOf, instantOf, knownAtOf, laterOf, nextLink, Page, PointInTime, WholeIdentifier } from './parameters.ts'
 import { AsOfBody, CustomerBody, CustomerSummaryBody, exported, list, PeriodBody, problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
+import { noSuchCustomer, requireFull } from './visibility.ts'
 
 const readers = ['clerk', 'manager', 'system', 'auditor'] as const
 
@@ -87,16 +87,9 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     requireRole(claims, readers)
     const viewer = viewerOf(claims, organisation())
     const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, request.query.after) }, (db, schema) => customerById(db, schema, request.params.customerId, viewer, nameCharacters()))
-    if (!result) return sendProblem(reply, notFound)
+    if (!result) return sendProblem(reply, noSuchCustomer)
     return reply.header('etag', `"${result.revision}"`).send({ ...shown(result), asOf: asOfAnswer(runtime, asOf) })
   })
-
-  /** Only who sees a customer in full sees its history. */
-  const requireFull = async (customerId: string, viewer: Viewer, after: bigint | undefined): Promise<void> => {
-    const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters()))
-    if (!result) throw new ProblemError(notFound)
-    if (!result.full) throw new ProblemError(problem('read-not-permitted', 'This customer belongs to another department: its owner, and those it is shared with, see its history.', { extensions: { ownerId: result.ownerId } }))
-  }
 
   typed.get('/customers/:customerId/ownership', {
     schema: {
@@ -113,10 +106,11 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    await requireFull(customerId, viewerOf(claims, organisation()), after)
+    await requireFull(services, claims, customerId, after)
     const asOfInstant = request.query.asOf === undefined ? undefined : instantOf(runtime, request.query.asOf, 'asOf')
-    const { result, asOf } = await readModels.query(ownershipHistory, { after }, (db, schema) =>
-      ownershipPeriods(db, schema, customerId, { asOf: asOfInstant, knownAt: knownAtOf(services, request.query.knownAt) }))
+    const knownAt = knownAtOf(runtime, request.query.knownAt)
+    const { result, asOf } = await readModels.query(ownershipHistory, { after: laterOf(after, knownAt) }, (db, schema) =>
+      ownershipPeriods(db, schema, customerId, { asOf: asOfInstant, knownAt }))
     return reply.send({ customerId, periods: result, asOf: asOfAnswer(runtime, asOf) })
   })
 
@@ -130,21 +124,10 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     requireRole(claims, readers)
     const { customerId } = request.params
     const after = afterOf(runtime, request.query.after)
-    await requireFull(customerId, viewerOf(claims, organisation()), after)
+    await requireFull(services, claims, customerId, after)
     const { result, asOf } = await readModels.query(lifecycle, { after }, (db, schema) => customerTransitions(db, schema, customerId))
     return reply.send({ customerId, transitions: result, asOf: asOfAnswer(runtime, asOf) })
   })
-}
-
-const notFound = problem('not-found', 'No customer has this id.')
-
-const knownAtOf = ({ runtime }: Services, text: string | undefined): KnownAt => {
-  if (text === undefined) return undefined
-  if (text.includes('.') && !text.includes('T')) {
-    const position = afterOf(runtime, text, 'knownAt')
-    return position === undefined ? undefined : { position }
-  }
-  return { time: instantOf(runtime, text, 'knownAt') }
 }
 
 /** Without the ordinal, which only pages by. */

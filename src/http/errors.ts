@@ -4,7 +4,7 @@ import { OlderThanLog } from '../commands/load.ts'
 import { problem, type Problem } from '../commands/problem.ts'
 import { toFieldProblems } from '../commands/registry.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
-import { whyNoWrites } from '../event-store/postgres/writes.ts'
+import { whyNoWrites } from '../event-store/writes.ts'
 import { ModelBuilding, NotCaughtUp } from '../projections/read-models.ts'
 
 /** A refusal on its way to the caller. */
@@ -76,5 +76,5 @@ const toProblem = (error: FastifyError | Error, request: FastifyRequest): { give
 
 const isUnreachable = (error: Error): boolean => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return /^(08|57P|53)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client was closed/i.test(error.message)
+  return /^(08|57P|53)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client was closed|not queryable|connection has been discarded/i.test(error.message)
 }

@@ -5,6 +5,7 @@ import { problem } from '../commands/problem.ts'
 import type { Runtime } from '../commands/runtime.ts'
 import { normaliseIdentifier, parseIdentifierQuery } from '../domain/customer/identifier.ts'
 import { Id, InstantInput } from '../domain/values.ts'
+import type { KnownAt } from '../projections/ownership-history/queries.ts'
 import type { AsOf } from '../projections/read-models.ts'
 import { ProblemError } from './errors.ts'
 
@@ -33,6 +34,19 @@ export const afterOf = (runtime: Runtime, token: string | undefined, name = 'aft
   if (read.kind === 'elsewhere') throw new ProblemError(problem('invalid-position', `The parameter ${name} is not a position of this log.`, { errors: [{ path: name, message: 'must be a position as a command answered it' }] }))
   return read.kind === 'here' ? read.position : undefined
 }
+
+/** What `knownAt` asks: a position, or a time. A position of an earlier place says nothing of where its event is now. */
+export const knownAtOf = (runtime: Runtime, text: string | undefined): KnownAt => {
+  if (text === undefined) return undefined
+  if (!/^[0-9a-f-]{36}\./.test(text)) return { time: instantOf(runtime, text, 'knownAt') }
+  const position = afterOf(runtime, text, 'knownAt')
+  if (position === undefined) throw new ProblemError(problem('invalid-position', 'The parameter knownAt is a position of the place where the log was before.', { errors: [{ path: 'knownAt', message: 'must be a position of the log where it is now, or a time' }] }))
+  return { position }
+}
+
+/** How late a read model must be: what was known at a position, it must have read up to there. */
+export const laterOf = (after: bigint | undefined, knownAt: KnownAt): bigint | undefined =>
+  knownAt && 'position' in knownAt && knownAt.position > (after ?? 0n) ? knownAt.position : after
 
 /** As callers see it: the position as a token they can send as `after`. */
 export const asOfAnswer = (runtime: Runtime, asOf: AsOf) => ({ position: positionToken(runtime, asOf.position), time: asOf.time })

@@ -16,10 +16,12 @@ import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { historyRoutes } from './history-routes.ts'
 import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
+import { portfolioRoutes } from './portfolio-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -59,8 +61,9 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
 
   await app.register(accepts)
   const headers = securityHeaders()
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers)
+    done()
   })
   await app.register(swagger, {
     openapi: {
@@ -75,13 +78,14 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
   })
   await app.register(swaggerUi, { routePrefix: '/docs' })
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!services.draining() || request.routeOptions.url?.startsWith('/health/')) return done()
     reply.header('connection', 'close')
-    throw new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.'))
+    done(new ProblemError(problem('shutting-down', 'The service finishes what it has accepted and takes no more.')))
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode, ms: Math.round(reply.elapsedTime), caller: request.claims?.sub }, 'request')
+    done()
   })
 
   await app.register(descriptionRoutes)
@@ -108,6 +112,8 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(organisationRoutes(services))
     await api.register(analyticsRoutes(services))
     await api.register(auditRoutes(services))
+    await api.register(historyRoutes(services))
+    await api.register(portfolioRoutes(services))
   })
   return app
 }

@@ -48,7 +48,7 @@ export const checkLog = async (store: EventStore, checkpoint: Checkpoint, placeI
 /** The connection or the server went away, or another transaction was in the way: the events are not at fault. */
 export const isPassing = (error: unknown): boolean => {
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return /^(08|57|53|40|55P03|25006|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|Client was closed|not queryable/i.test(error.message)))
+  return /^(08|57|53|40|55P03|25006|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|Client was closed|not queryable|connection has been discarded/i.test(error.message)))
 }
 
 /** A projection and everything applying needs. */
@@ -107,7 +107,7 @@ export const applyOneByOne = async (application: Application, from: Checkpoint, 
 }
 
 /** What went wrong, without quoting values: Postgres and zod messages may hold them. */
-const explain = (error: unknown): string => {
+export const explain = (error: unknown): string => {
   if (!(error instanceof Error)) return 'unknown error'
   if ('issues' in error && Array.isArray(error.issues)) return `does not fit its schema in ${error.issues.length} place(s)`
   const code = 'code' in error && typeof error.code === 'string' ? ` ${error.code}` : ''

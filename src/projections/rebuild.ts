@@ -1,8 +1,10 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Codec } from '../event-store/codec.ts'
 import type { Batch, EventStore } from '../event-store/port.ts'
+import { ahead } from '../event-store/waiting.ts'
 import { AnotherRunner, apply, applyOneByOne, checkLog, isPassing, prepare, WrongLog, type Application } from './apply.ts'
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { openEvents } from './opened.ts'
 import { schemaOf, type Build, type Projection } from './projection.ts'
 import { completeTables, lockTables } from './table.ts'
 import { swapViews } from './views.ts'
@@ -38,11 +40,20 @@ const begin = async ({ db, placeId }: RebuildDependencies, projection: Projectio
   return prepare(db, projection, 'rebuild', placeId)
 }
 
+/** Opens the events of each batch before it is asked for. One that cannot be opened is named when it comes to it. */
+async function* opened({ codec }: RebuildDependencies, { kinds }: Projection, batches: AsyncIterable<Batch>): AsyncIterable<Batch> {
+  for await (const batch of batches) {
+    await openEvents(codec, batch.events, kinds).catch(() => undefined)
+    yield batch
+  }
+}
+
 /** Reads the log on up to `end`, strictly: an event that cannot be projected ends it, named. */
-const readOn = async ({ db, codec, store }: RebuildDependencies, projection: Projection, from: Checkpoint, end: bigint, onProgress?: OnProgress): Promise<Checkpoint> => {
+const readOn = async (dependencies: RebuildDependencies, projection: Projection, from: Checkpoint, end: bigint, onProgress?: OnProgress): Promise<Checkpoint> => {
+  const { db, codec, store } = dependencies
   const application: Application = { db, codec, projection, build: 'rebuild' }
   let checkpoint = from
-  for await (const batch of store.readAll({ after: checkpoint.position, batchSize: BATCH })) {
+  for await (const batch of ahead(opened(dependencies, projection, store.readAll({ after: checkpoint.position, batchSize: BATCH })))) {
     const events = batch.events.filter((event) => event.position <= end)
     const last = events.at(-1)
     if (!last) break

@@ -3,7 +3,7 @@ import type { Codec } from '../event-store/codec.ts'
 import { lead } from '../event-store/leadership.ts'
 import type { EventStore } from '../event-store/port.ts'
 import { pause } from '../event-store/waiting.ts'
-import { apply, applyOneByOne, AnotherRunner, checkLog, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
+import { apply, applyOneByOne, AnotherRunner, checkLog, explain, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
 import { readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
 import { runnerName, schemaOf, type Projection } from './projection.ts'
 import { neverPaused, type Pauses } from './pauses.ts'
@@ -73,7 +73,9 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
 
   const showViews = (trx: Transaction<unknown>) => swapViews(trx, projection, schemaOf(projection), dependencies.analystRole)
   const makeReady = async (trx: Transaction<unknown>): Promise<void> => {
-    await completeTables(trx, schemaOf(projection), projection.tables)
+    await completeTables(trx, schemaOf(projection), projection.tables).catch((error: unknown) => {
+      throw isPassing(error) ? error : new PoisonEvent(`the rows built do not fit the constraints of ${model}: ${explain(error)}`)
+    })
     await showViews(trx)
   }
 
@@ -99,7 +101,7 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
         checkpoint = progress.checkpoint
         advanced(progress)
       } catch (error) {
-        if (error instanceof AnotherRunner || isPassing(error)) throw error
+        if (error instanceof AnotherRunner || error instanceof PoisonEvent || isPassing(error)) throw error
         await applyOneByOne(application, checkpoint, batch, (progress) => {
           checkpoint = progress.checkpoint
           advanced(progress)

@@ -5,8 +5,8 @@ import { openEvents } from './opened.ts'
 
 /** Most events kept for readers that are behind others. */
 const KEPT_EVENTS = 3000
-/** How long the others wait for a reader that falls behind; then it goes on by itself. */
-const PATIENCE_MS = 1000
+/** How long the others wait for a reader that does not get on; then it goes on by itself. */
+const PATIENCE_MS = 5000
 
 type Reader = { at: Position }
 /** A stretch of the log that is at hand: from where its first batch begins to where its last one ends. */
@@ -26,7 +26,7 @@ type Stretch = {
  * opened and checked once. One subscription goes where the furthest of them is; who is behind what is kept reads by itself
  * until it has caught up with that. Whoever reads faster waits a little for the others, and never for one that hangs.
  */
-export const shareLog = (store: EventStore, codec: Codec, kinds: readonly string[]): EventStore => {
+export const shareLog = (store: EventStore, codec: Codec, kinds: readonly string[], patienceMs = PATIENCE_MS): EventStore => {
   const readers = new Set<Reader>()
   let stretch: Stretch | undefined
   let moved = Promise.withResolvers<void>()
@@ -39,7 +39,7 @@ export const shareLog = (store: EventStore, codec: Codec, kinds: readonly string
 
   /** What is kept makes room for more, once everybody has taken it. */
   const makeRoom = async ({ batches }: Stretch, signal: AbortSignal): Promise<void> => {
-    const until = performance.now() + PATIENCE_MS
+    const until = performance.now() + patienceMs
     while (batches.reduce((sum, { batch }) => sum + batch.events.length, 0) > KEPT_EVENTS) {
       const [oldest] = batches
       const waitedFor = oldest && [...readers].some((reader) => reader.at >= oldest.from && reader.at < oldest.batch.position)
@@ -119,10 +119,12 @@ export const shareLog = (store: EventStore, codec: Codec, kinds: readonly string
     }
   }
 
-  /** By itself, up to what is kept. */
+  /** By itself, up to what is kept; not beyond it, or it would lead the others away from there. */
   async function* catchUp(reader: Reader, { batchSize, signal }: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Batch> {
-    for await (const batch of store.readAll({ after: reader.at, ...(batchSize === undefined ? {} : { batchSize }) })) {
+    for await (const read of store.readAll({ after: reader.at, ...(batchSize === undefined ? {} : { batchSize }) })) {
       if (signal.aborted) return
+      const end = stretch && stretch.end > reader.at ? stretch.end : read.position
+      const batch = read.position > end ? { events: read.events.filter((event) => event.position <= end), position: end, caughtUp: false } : read
       takes(reader, batch.position)
       yield batch
       if (!stretch || reader.at >= startOf(stretch)) return

@@ -1,11 +1,13 @@
 import { createDecipheriv, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fingerprint, makeKeyring } from '../../src/event-store/keyring.ts'
-import { MissingKey } from '../../src/event-store/sealing.ts'
+import { MissingKey, type SubjectKey } from '../../src/event-store/sealing.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 
 const master = randomBytes(32)
 const next = randomBytes(32)
+/** Keys as their bytes: key objects look alike to a comparison. */
+const inBytes = (keys: ReadonlyMap<string, SubjectKey>) => new Map([...keys].map(([subject, key]) => [subject, key === 'destroyed' || Buffer.isBuffer(key) ? key : key.export()]))
 const subjects = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 
 describe('the keyring', () => {
@@ -16,7 +18,10 @@ describe('the keyring', () => {
   afterAll(() => database.drop())
 
   // Each stands for a process of its own: nothing is cached from one to the next.
-  const keyring = (...keys: [Buffer, ...Buffer[]]) => makeKeyring(database.pool, keys)
+  const keyring = (...keys: [Buffer, ...Buffer[]]) => {
+    const { ensure, find, rotate } = makeKeyring(database.pool, keys)
+    return { ensure: async (asked: readonly string[]) => inBytes(await ensure(asked)), find: async (asked: readonly string[]) => inBytes(await find(asked)), rotate }
+  }
   const wrappedBy = async () => {
     const { rows } = await database.pool.query<{ wrapped_by: string; n: string }>('select wrapped_by, count(*) as n from kehu.keyring where wrapped is not null group by 1')
     return Object.fromEntries(rows.map((row) => [row.wrapped_by, Number(row.n)]))

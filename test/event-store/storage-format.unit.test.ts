@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -8,8 +8,10 @@ import { streamName as identityStream } from '../../src/domain/identity/identity
 import { canonical } from '../../src/event-store/canonical.ts'
 import { chain, chainFault, emptyHead, eventHash } from '../../src/event-store/chain.ts'
 import { fingerprint } from '../../src/event-store/keyring.ts'
+import { emptyRange, growFrom, isConsistent, isIncluded, leafOf } from '../../src/event-store/merkle.ts'
 import { streamKey } from '../../src/event-store/postgres/rows.ts'
 import { encrypt, open, seal } from '../../src/event-store/sealing.ts'
+import { endorsementText, headText, isSigned, makeRootKey, rootText } from '../../src/event-store/signed-root.ts'
 import type { Json } from '../../src/event-store/port.ts'
 import vectors from './vectors.json' with { type: 'json' }
 
@@ -142,6 +144,42 @@ describe('the storage format', () => {
     expect(commandIdOf(commandId.caller, commandId.command, commandId.key)).toBe(commandId.uuid)
     expect(uuid5(derived.commandId, derived.what)).toBe(derived.uuid)
     expect(derivedId(derived.commandId, derived.what)).toBe(derived.uuid)
+  })
+})
+
+describe('the roots', () => {
+  const bytes = (hex: string) => Buffer.from(hex, 'hex')
+  const digest = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest('hex')
+  const { merkleRoot, rootSignature, rootKeyEndorsement, headSignature } = vectors
+
+  it('are those of a Merkle tree over the events’ hashes', () => {
+    const { hashes, leaves, root, index, path, firstRoot, growth } = merkleRoot
+    const [one = '', two = '', three = ''] = leaves
+    expect(hashes.map((each) => digest(Buffer.of(0), bytes(each)))).toEqual(leaves)
+    expect(digest(Buffer.of(1), bytes(digest(Buffer.of(1), bytes(one), bytes(two))), bytes(three))).toBe(root)
+    const tree = growFrom(emptyRange)
+    for (const each of hashes) tree.append(leafOf(each))
+    expect(tree.root().toString('hex')).toBe(root)
+    expect(isIncluded(leafOf(hashes[index] ?? ''), index, hashes.length, path.map(bytes), bytes(root))).toBe(true)
+    expect(isConsistent({ size: 1, root: bytes(firstRoot) }, { size: hashes.length, root: bytes(root) }, growth.map(bytes))).toBe(true)
+  })
+
+  it('their keys, and the last event of a stream are signed with Ed25519', () => {
+    const { seedHex, publicKey, fingerprint: name, logId, size, signedAt, text, signature } = rootSignature
+    const { root } = merkleRoot
+    const secret = createPrivateKey({ key: Buffer.concat([bytes('302e020100300506032b657004220420'), bytes(seedHex)]), format: 'der', type: 'pkcs8' })
+    expect(digest(Buffer.from(publicKey, 'base64'))).toBe(name)
+    const statements = [
+      [text, { type: 'kehu root v1', logId, size, root, signedAt }, rootText({ logId, size, root, signedAt }), signature],
+      [rootKeyEndorsement.text, { type: 'kehu root key v1', logId, publicKey: rootKeyEndorsement.publicKey }, endorsementText(logId, rootKeyEndorsement.publicKey), rootKeyEndorsement.signature],
+      [headSignature.text, { type: 'kehu head v1', logId, size, root, stream: vectors.eventHash.stream, revision: 0, hash: vectors.eventHash.hash }, headText({ logId, size, root, stream: vectors.eventHash.stream, revision: 0, hash: vectors.eventHash.hash }), headSignature.signature],
+    ] as const
+    for (const [preimage, statement, ours, signed] of statements) {
+      expect([jcs(statement), ours]).toEqual([preimage, preimage])
+      expect(sign(null, Buffer.from(preimage), secret).toString('base64')).toBe(signed)
+    }
+    expect(makeRootKey(secret.export({ type: 'pkcs8', format: 'pem' }).toString())).toMatchObject({ key: name, publicKey })
+    expect(isSigned({ logId, size, root, signedAt, key: name, publicKey, signature })).toBe(true)
   })
 })
 

@@ -28,7 +28,7 @@ describe('two service processes on one database', () => {
     const [winner] = answers.filter((answer) => answer.status === 201).map(accepted)
     const { ownerSince } = await read(place.as('auditor'), winner?.customerId ?? '', winner?.position)
     for (const answer of answers.filter((one) => one.status === 409)) {
-      expect(refused(answer, 409, 'duplicate-customer')['holder']).toEqual({ customerId: winner?.customerId, ownerId: expect.any(String), since: ownerSince })
+      expect(refused(answer, 409, 'duplicate-customer')['holder']).toEqual({ customerId: winner?.customerId, ownerId: expect.any(String), since: ownerSince, departmentId: expect.any(String) })
     }
     expect(await eventsOf('CustomerCreated')).toBe(entered + 1)
     return winner

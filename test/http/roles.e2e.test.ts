@@ -77,7 +77,7 @@ describe('roles', () => {
     const sender = role === 'nobody' ? service.with(undefined) : as(role)
     const values: Record<string, string> = { customerId: 'clerk-create-customer', categoryId: 'enterprise', policy: 'stages', commandId, name: 'not-found' }
     for (const { operationId, method, path } of operations.filter((operation) => operation.operationId in queries)) {
-      const url = path.replace(/\{([^}]+)\}/g, (_, name: string) => values[name] ?? name)
+      const url = path.replace(/\{([^}]+)\}/g, (_, name: string) => values[name] ?? name) + (operationId === 'get-identifier-history' ? '?identifier=mobile:13800138000' : '')
       const answer = method === 'GET' ? await sender.get(url) : await sender.post(url, {})
       const may = queries[operationId] ?? ''
       const shown = path.includes('{complaintId}') ? 404 : 200

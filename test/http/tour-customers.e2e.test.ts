@@ -45,7 +45,7 @@ describe('customers, over HTTP', () => {
     const first = await enter(qian, { identifiers: [{ kind: 'mobile', value: '13911112222' }] })
     const problem = refused(await service.as('clerk', 'zhao').send('create-customer', individual({ identifiers: [{ kind: 'mobile', value: '0086-139-1111-2222' }] })), 409, 'duplicate-customer')
     const { ownerSince } = await read(qian, first.customerId, first.position)
-    expect(problem['holder']).toEqual({ customerId: first.customerId, ownerId: 'qian', since: ownerSince })
+    expect(problem['holder']).toEqual({ customerId: first.customerId, ownerId: 'qian', since: ownerSince, departmentId: 'north-1' })
   })
 
   it('a customer is found by identifier, name, part of it, pinyin, initials, phone fragment and contact', async () => {

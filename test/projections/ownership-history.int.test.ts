@@ -2,11 +2,12 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { ownershipByReplay } from '../../src/cli/replay.ts'
+import { ownershipByReplay, portfolioByReplay } from '../../src/cli/replay.ts'
 import { positionToken } from '../../src/commands/position.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { handleNamed } from '../../src/commands/send.ts'
 import type { RecordedEvent } from '../../src/event-store/port.ts'
+import { holdings } from '../../src/projections/ownership-history/portfolio.ts'
 import { ownershipHistory } from '../../src/projections/ownership-history/project.ts'
 import { ownershipPeriods, type KnownAt, type OwnershipPeriod } from '../../src/projections/ownership-history/queries.ts'
 import { schemaOf } from '../../src/projections/projection.ts'
@@ -106,6 +107,19 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
     for (const known of knownAt) for (const count of await Promise.all(asOf.map((instant) => agree(log, customerId, instant, known)))) answers += count
     expect(asOf.length * knownAt.length).toBeGreaterThan(700)
     expect(answers).toBeGreaterThan(700)
+
+    // And the same asked the other way round: whom each held.
+    for (const owner of ['clerk', 'zhou', 'wu', 'zheng']) {
+      for (const instant of [at(-60), at(-20), at(2.5), at(5), at(9.5)]) {
+        for (const known of [undefined, { time: at(4.5) }, { time: at(7.9) }, { position: log.find((event) => event.stream === `customer-${customerId}`)?.position ?? 0n }]) {
+          const held = await holdings(world.db, schema, { owners: [owner], at: instant }, known, { limit: 100 })
+          const replayed = await portfolioByReplay({ runtime: world.runtime }, owner, { asOf: instant, knownAt: known === undefined ? undefined : known.time === undefined ? positionToken(world.runtime, known.position) : known.time })
+          expect(held).toEqual(replayed)
+          const alone = await ownershipPeriods(world.db, schema, customerId, { asOf: instant, knownAt: known })
+          expect(held.some((one) => one.customerId === customerId)).toBe(alone[0]?.ownerId === owner)
+        }
+      }
+    }
 
     const now = await ownershipPeriods(world.db, schema, customerId)
     expect(now.map((period) => [period.ownerId, period.from])).toEqual([

@@ -221,6 +221,21 @@ describe('the runner', { timeout: 60_000 }, () => {
     expect(runner.status().detail).toBe(`IdentifierAdded at position ${position} (customer-${customerId}, revision 2): does not fit its schema in 2 place(s)`)
   })
 
+  it('stops when the rows of a build break a constraint, which is made when it has caught up, and says which', async () => {
+    const { customerId } = await create(world.runtime)
+    await send(world.runtime, 'upgrade-tier', { customerId, to: 'premier', basis: 'spend', evidence: '存款 100 万' })
+    const strict: Projection = { ...lifecycle, tables: lifecycle.tables.map((table) => (table.name === 'customer' ? { ...table, constraints: [...table.constraints, `constraint nobody_is_premier check (tier <> 'premier')`] } : table)) }
+    const runner = world.run(strict)
+    await until('it stops', () => runner.status().state === 'stopped')
+    expect(runner.status().detail).toBe('the rows built do not fit the constraints of lifecycle: error 23514 (nobody_is_premier)')
+    expect((await readCheckpoint(world.db, lifecycle))?.ready).toBe(false)
+    await runner.stop()
+    const fixed = world.run(lifecycle)
+    await fixed.caughtUp()
+    await fixed.stop()
+    await rowsEqualReplay(lifecycle)
+  })
+
   it('takes a connection lost at an event for what it is, and not for a poison event', async () => {
     const { db } = world
     let calls = 0

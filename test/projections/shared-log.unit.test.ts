@@ -5,7 +5,7 @@ import { eventStoreContract, follow, makeWriter, times } from '../event-store/co
 import { makeMemoryStore } from '../support/memory-store.ts'
 import { makeRuntime } from '../support/runtime.ts'
 
-const share = (store: EventStore): EventStore => shareLog(store, makeRuntime(store).codec, ['contract'])
+const share = (store: EventStore): EventStore => shareLog(store, makeRuntime(store).codec, ['contract'], 200)
 
 eventStoreContract('shared', async () => {
   const store = makeMemoryStore()

@@ -1,16 +1,15 @@
-import { once } from 'node:events'
-import { serveForeground } from '../../src/cli/serve.ts'
-import { readConfig } from '../../src/config.ts'
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { customerLookup } from '../../src/projections/customer-lookup/project.ts'
 
-// The service as its next version would be: one read model has been raised, and is built when the test says so.
-const told = once(process.stdin, 'data')
+// Imported before the service starts, in each of its threads: it is then as its next version would be. One read model
+// has been raised, and is built when the file named is there.
+const go = process.env['KEHU_TEST_BUILD_WHEN'] ?? ''
 const { project } = customerLookup
 Object.assign(customerLookup, {
   version: customerLookup.version + 1,
   project: (async (...batch) => {
-    await told
+    while (!existsSync(go)) await sleep(20)
     await project(...batch)
   }) satisfies typeof project,
 })
-await serveForeground(readConfig(process.env))

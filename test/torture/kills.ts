@@ -107,7 +107,7 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   }
 
   const killServices = async (killed: readonly Service[]) => {
-    const measure = await takeovers.ofLocksOf(killed)
+    const measure = await takeovers.from(killed.map(({ life }) => life))
     tally.services += killed.length
     const orphans = await killAndLook(killed, () => {
       measure()

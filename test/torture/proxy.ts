@@ -6,8 +6,8 @@ export type Proxy = {
   port: number
   /** Resets every connection. */
   reset: () => void
-  /** The next so many things Postgres says reach nobody: their connections are reset instead. */
-  loseAnswers: (count: number) => void
+  /** After so many more things Postgres says, the next ones reach nobody: their connections are reset instead. */
+  loseAnswers: (count: number, after?: number) => void
   /** Notifications reach nobody, while everything else does. */
   deafen: (deaf: boolean) => void
   /** Nothing goes either way, and nobody hears that it does not. */
@@ -38,6 +38,7 @@ const splitMessages = () => {
 export const startProxy = async (postgresPort: number): Promise<Proxy> => {
   const links = new Set<{ sockets: readonly [Socket, Socket]; cut: () => void }>()
   let losing = 0
+  let sparing = 0
   let deaf = false
   let frozen = false
   let freezes = 0
@@ -56,7 +57,8 @@ export const startProxy = async (postgresPort: number): Promise<Proxy> => {
     const split = splitMessages()
     client.pipe(upstream)
     upstream.on('data', (bytes) => {
-      if (losing > 0) {
+      if (sparing > 0) sparing -= 1
+      else if (losing > 0) {
         losing -= 1
         return link.cut()
       }
@@ -80,8 +82,9 @@ export const startProxy = async (postgresPort: number): Promise<Proxy> => {
     reset: () => {
       for (const { cut } of links) cut()
     },
-    loseAnswers: (count) => {
+    loseAnswers: (count, after = 0) => {
       losing = count
+      sparing = after
     },
     deafen: (on) => {
       deaf = on

@@ -1,5 +1,4 @@
 import pg from 'pg'
-import type { Service } from './cluster.ts'
 
 /** Who leads holds a lock of Postgres by that name: a projection, or a process. Appends take another, for an instant. */
 const LEADERS = `
@@ -14,8 +13,8 @@ const GIVEN_UP_MS = 60_000
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 export type Takeovers = {
-  /** Looks what these are leading; call what is answered when they are killed. */
-  ofLocksOf: (services: readonly Service[]) => Promise<() => void>
+  /** Looks what these processes (by the names of their connections) lead; call what is answered when they are killed. */
+  from: (lives: readonly string[]) => Promise<() => void>
   /** How often somebody who led was killed and nothing else came between, and how long the slowest replacement took. */
   measured: () => { count: number; slowestMs: number }
 }
@@ -53,8 +52,7 @@ export const watchTakeovers = (databaseUrl: string, disturbances: () => number):
   }
 
   return {
-    ofLocksOf: async (services) => {
-      const lives = services.map(({ life }) => life)
+    from: async (lives) => {
       const locks = (await leaders())?.filter(({ life }) => lives.includes(life)).map(({ lock }) => lock) ?? []
       return () => {
         if (locks.length > 0) void measure(lives, locks)

@@ -19,6 +19,7 @@ const Refused = z.looseObject({
   detail: z.string(),
   errors: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
   holder: z.looseObject({ customerId: z.string() }).optional(),
+  candidates: z.array(z.looseObject({ customerId: z.string() })).default([]),
 })
 
 /** The receipt an earlier run left under a key. */
@@ -26,12 +27,12 @@ export type Earlier = { status: number }
 
 export const outcomeOf = ({ status, body }: Answer, earlier: Earlier | undefined): Outcome => {
   if (status < 400) return { outcome: earlier || Accepted.parse(body).events.length === 0 ? 'already' : 'created', reasons: [] }
-  const { type, detail, errors, holder } = Refused.parse(body)
+  const { type, detail, errors, holder, candidates } = Refused.parse(body)
   const problem = problemName({ type })
   if (problem === 'idempotency-key-reused') return { outcome: 'invalid', reasons: [{ field: '', problem, reason: earlier && earlier.status >= 400 ? wasRefused : wasImported }] }
-  const outcome = problem === 'duplicate-customer' || problem.endsWith('-exists') ? 'duplicate' : 'invalid'
+  const outcome = problem === 'duplicate-customer' || problem === 'near-duplicate' || problem.endsWith('-exists') ? 'duplicate' : 'invalid'
   if (errors.length > 0) return { outcome, reasons: errors.map(({ path, message }) => ({ field: path, problem, reason: message })) }
-  return { outcome, reasons: [{ field: problem === 'duplicate-customer' ? 'identifiers' : '', problem, reason: holder ? `${detail} It is held by ${holder.customerId}.` : detail }] }
+  return { outcome, reasons: [{ field: problem === 'duplicate-customer' ? 'identifiers' : '', problem, reason: [detail, ...(holder ? [`It is held by ${holder.customerId}.`] : []), ...(candidates.length > 0 ? [`See ${candidates.map((one) => one.customerId).join(', ')}.`] : [])].join(' ') }] }
 }
 
 const wasImported = 'This row was imported before and reads otherwise now: the map has changed, or the row. What was imported stands; correct it by a command.'

@@ -1,7 +1,7 @@
 import { v5 as uuidv5 } from 'uuid'
 import { customer } from '../../domain/customer/customer.ts'
 import { streamName, type CustomerEvent } from '../../domain/customer/events.ts'
-import { MOST_CANDIDATES, nearMatchRule, type NearMatch } from '../../domain/customer/near-matches.ts'
+import { nearMatchRule, type NearMatch } from '../../domain/customer/near-matches.ts'
 import type { DomainEvent } from '../../domain/events.ts'
 import { caseIdOf, duplicateCase, pairOf, streamName as caseStream } from '../../domain/duplicate-case/duplicate-case.ts'
 import { canonical } from '../../event-store/canonical.ts'
@@ -10,6 +10,9 @@ import { NAMESPACE } from '../keyed-hash.ts'
 import { load } from '../load.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Intent } from './dispatch.ts'
+
+/** Cases one event opens: of many who are all alike, a case for each pair would be work for nobody. */
+const MOST_CASES = 5
 
 /** What says who a customer is. An entry whose sender, a system, left out the look is left to a scan. */
 const tellsWho = (event: CustomerEvent): boolean => {
@@ -38,7 +41,7 @@ export const openCase = (customerIds: [string, string], { score, reasons }: Pick
 export const duplicatesFound = async (runtime: Runtime, one: DomainEvent, stored: RecordedEvent): Promise<Intent[]> => {
   if (one.kind !== 'customer' || !runtime.nearMatches || !tellsWho(one.event)) return []
   const weights = runtime.organisation.current().policies.matching
-  const { candidates } = await runtime.nearMatches.ofCustomer(one.id, stored.position, { weights, most: MOST_CANDIDATES })
+  const { candidates } = await runtime.nearMatches.ofCustomer(one.id, stored.position, { weights, most: MOST_CASES })
   const likely = candidates.filter(({ probability }) => probability >= weights.value.thresholds.case)
   if (likely.length === 0 || (await isOff(runtime, one.id))) return []
   const intents = await Promise.all(likely.map(async (match) => {

@@ -15,13 +15,15 @@ export type ProcessDependencies = {
   connectionString: string
   /** What is due, by process. */
   due: Readonly<Record<string, FindDue>>
+  /** What acts in a way of its own, by process, until the signal aborts. */
+  others?: Readonly<Record<string, (until: AbortSignal) => Promise<void>>>
   report: (event: { process: string; message: string }) => void
 }
 
 const STANDBY_MS = 1000
 
 export const runProcesses = (dependencies: ProcessDependencies, signal: AbortSignal): Promise<unknown> => {
-  const { runtime, log, connectionString, due, report } = dependencies
+  const { runtime, log, connectionString, due, others = {}, report } = dependencies
   const lasting = async (process: string, act: (until: AbortSignal) => Promise<void>): Promise<void> => {
     while (!signal.aborted) {
       const leader: Leadership | undefined = await lead(connectionString, `kehu process ${process}`)
@@ -44,6 +46,7 @@ export const runProcesses = (dependencies: ProcessDependencies, signal: AbortSig
     ...Object.entries(due).map(([process, findDue]) => lasting(process, async (until) => {
       while (!until.aborted) await pause(await runDue(runtime, log, process, findDue), until)
     })),
+    ...Object.entries(others).map(([process, act]) => lasting(process, act)),
     lasting('parked-commands', async (until) => {
       while (!until.aborted) await pause(await retryParked(runtime, log), until)
     }),

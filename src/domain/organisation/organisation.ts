@@ -147,6 +147,17 @@ export type TemplateInForce = { template: Template; reference: { categoryId: str
 
 /** The template in force for a category, its ancestors' fields first, and the versions it is made of. */
 export const templateOf = (organisation: Organisation, categoryId: string): TemplateInForce | undefined => {
+  // Asked by nearly every command of a customer, and the same until a category changes.
+  const known = templates.get(organisation.categories) ?? new Map<string, TemplateInForce>()
+  templates.set(organisation.categories, known)
+  const found = known.get(categoryId) ?? mergedTemplate(organisation, categoryId)
+  if (found) known.set(categoryId, found)
+  return found
+}
+
+const templates = new WeakMap<Organisation['categories'], Map<string, TemplateInForce>>()
+
+const mergedTemplate = (organisation: Organisation, categoryId: string): TemplateInForce | undefined => {
   const chain = categoryChain(organisation, categoryId)
   const last = chain?.at(-1)
   if (!chain || !last) return undefined

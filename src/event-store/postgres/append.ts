@@ -2,6 +2,7 @@ import pg from 'pg'
 import { joined, lastOf, revisionBefore, sizeOf } from '../joined.ts'
 import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRevision, type StoredReceipt } from '../port.ts'
 import { backoff, pause } from '../waiting.ts'
+import { whyNoWrites } from '../writes.ts'
 import { makeArrayWriter } from './binary.ts'
 import { isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
 import { APPEND_BATCH, APPEND_SETTINGS, argumentsOf, NOTIFY, type Joined } from './statements.ts'
@@ -11,6 +12,8 @@ const BATCH = 256
 const BATCH_BYTES = 2 * 1024 * 1024
 /** Batches on their way at once: while Postgres writes one, the next is on the wire. A third brings nothing. */
 const UNDER_WAY = 2
+/** A server that says it takes no writes (read-only, no room on the disk) is given so long: it has written nothing, and the sender had better know. */
+const REFUSED_MS = 2000
 /** Readers are told at once of what comes after a silence, and then this often: each look costs them a query. */
 const TELL_MS = 10
 
@@ -116,7 +119,8 @@ export const makeAppender = (options: {
         if (isConnectionError(error) || isTaken(error)) {
           if (client && isConnectionError(error)) await connection.drop(client)
           const oldest = Math.min(...batch.map((waiting) => waiting.since))
-          if (closed || isTimeout(error) || Date.now() - oldest > options.timeoutMs) {
+          const patience = whyNoWrites(error) === undefined ? options.timeoutMs : Math.min(REFUSED_MS, options.timeoutMs)
+          if (closed || isTimeout(error) || Date.now() - oldest > patience) {
             for (const waiting of batch) waiting.reject(new EventStoreUnavailable('the log did not answer in time', { cause: error }))
             return
           }

@@ -4,8 +4,8 @@ export const isConnectionError = (error: unknown): boolean => {
   if (!(error instanceof Error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   // 08 connection exceptions, 57P admin or crash shutdown, 53300 too many connections; Node's own socket errors;
-  // what pg says of a connection that went away. 25006 and 53100: read-only and full disk, which pass too.
-  return /^(08|57P|53)/.test(code) || code === '25006' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded|Query read timeout|Client was closed|not queryable/i.test(error.message)
+  // what pg and Kysely say of a connection that went away. 25006 and 53100: read-only and full disk, which pass too.
+  return /^(08|57P|53)/.test(code) || code === '25006' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded|Query read timeout|Client was closed|not queryable|connection has been discarded/i.test(error.message)
 }
 
 /** Nothing came back in the time a query may take. */

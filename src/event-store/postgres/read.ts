@@ -7,6 +7,7 @@ const PAGE = 500
 const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
 const MOST_TOGETHER = 64
+const LANES = 4
 
 export const makeReader = (pool: Pool) => {
   /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
@@ -24,7 +25,7 @@ export const makeReader = (pool: Pool) => {
     const found = wanted.map((): EventRow[] => [])
     for (const { n, ...row } of rows) found[Number(n) - 1]?.push(row)
     return found
-  }, MOST_TOGETHER)
+  }, MOST_TOGETHER, LANES)
 
   const page = async (stream: string, from: number): Promise<EventRow[]> => {
     const { rows } = await pool.query<EventRow>({

@@ -6,10 +6,30 @@ import { isConnectionError, makeReconnecting } from './connection.ts'
 const POLL_MS = 1000
 /** Told again and again, a reader looks this often: what comes in between it takes together, for the price of one. */
 const LOOK_MS = 20
+/** And this often while the process has more to do than it can: commands go first, readers take more at a time. */
+const BUSY_LOOK_MS = 250
+const BUSY = 0.95
+
+/** Whether the event loop has been at its limit lately: measured over a fifth of a second or more. */
+const makeBusyness = (): (() => boolean) => {
+  let measured = performance.eventLoopUtilization()
+  let since = performance.now()
+  let busy = false
+  return () => {
+    const now = performance.now()
+    if (now - since < 200) return busy
+    const next = performance.eventLoopUtilization()
+    busy = performance.eventLoopUtilization(next, measured).utilization > BUSY
+    measured = next
+    since = now
+    return busy
+  }
+}
 
 /** One connection listens for all subscriptions of a process and wakes them; each reads for itself. */
 export const makeSubscriptions = (connectionString: string, readBatch: (options: ReadAllOptions) => Promise<Batch>) => {
   const sleepers = new Set<() => void>()
+  const isBusy = makeBusyness()
   const wakeAll = () => {
     for (const wake of sleepers) wake()
   }
@@ -78,7 +98,7 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
           yield batch
         }
         if (!batch.caughtUp) continue
-        const early = LOOK_MS - (performance.now() - looked)
+        const early = (isBusy() ? BUSY_LOOK_MS : LOOK_MS) - (performance.now() - looked)
         if (early > 0) await pause(early, AbortSignal.any([signal, stop.signal]))
         if (told) continue
         await new Promise<void>((resolve) => {

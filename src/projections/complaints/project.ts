@@ -31,7 +31,7 @@ const fromRow = (row: z.infer<typeof Row>): Folded => ({
 
 const isTimed = (step: string | undefined): step is keyof Deadlines => step !== undefined && step !== 'accept'
 
-const toRow = (complaintId: string, { state, ...rest }: Folded): ComplaintsTables['complaint'] => {
+export const toRow = (complaintId: string, { state, ...rest }: Folded): ComplaintsTables['complaint'] => {
   const { complainant } = state
   const next = state.status === 'open' ? nextStep(state) : undefined
   const times = isTimed(next) ? state.deadlines[next] : undefined
@@ -44,10 +44,10 @@ const toRow = (complaintId: string, { state, ...rest }: Folded): ComplaintsTable
 }
 
 /** Deadlines still to be met: of steps not done, that have not passed yet, while it is open. */
-const dueOf = (complaintId: string, state: OpenComplaint): ComplaintsTables['due'][] =>
+export const dueOf = (complaintId: string, state: OpenComplaint): ComplaintsTables['due'][] =>
   state.status === 'closed' ? [] : steps.flatMap((step) => (isTimed(step) && !state.done.includes(step) && !state.passed.has(step) ? [{ complaint_id: complaintId, step, deadline: state.deadlines[step].deadline }] : []))
 
-const evolveFolded = (before: Folded | undefined, event: Recorded<ComplaintEvent>, ordinal: bigint): Folded | undefined => {
+export const evolveFolded = (before: Folded | undefined, event: Recorded<ComplaintEvent>, ordinal: bigint): Folded | undefined => {
   const state: Complaint = complaint.evolve(before?.state ?? complaint.initialState, event)
   if (state.status === 'none') return undefined
   if (event.type === 'ComplaintLodged') {
@@ -98,7 +98,7 @@ const told = (event: Recorded<ComplaintEvent>): Told => {
   }
 }
 
-const toTrail = (complaintId: string, event: Recorded<ComplaintEvent>): ComplaintsTables['trail'] => ({
+export const toTrail = (complaintId: string, event: Recorded<ComplaintEvent>): ComplaintsTables['trail'] => ({
   complaint_id: complaintId, revision: event.revision, at: event.effectiveAt, recorded_at: event.recordedAt, type: event.type, actor: event.actor, on_behalf_of: event.onBehalfOf,
   policy_version: event.policies.find((policy) => policy.name === 'complaints')?.version ?? null,
   step: null, from_level: null, to_level: null, reason: null, handler_id: null, text: null, ...told(event),
@@ -108,12 +108,17 @@ const complaintTable = tableNamed(tables, 'complaint')
 const dueTable = tableNamed(tables, 'due')
 const trailTable = tableNamed(tables, 'trail')
 
+/** These complaints as the tables have them. */
+export const load = async (trx: Transaction<unknown>, schema: string, ids: readonly string[]): Promise<Map<string, Folded>> => {
+  const rows = await trx.withSchema(schema).withTables<ComplaintsTables>().selectFrom('complaint').selectAll().where('complaint_id', '=', sql<string>`any(${ids})`).execute()
+  return new Map(z.array(Row).parse(rows).map((row) => [row.complaint_id, fromRow(row)]))
+}
+
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
-  const db = trx.withSchema(schema).withTables<ComplaintsTables>()
   const relevant = events.flatMap((one) => (one.kind === 'complaint' ? [one] : []))
   if (relevant.length === 0) return
   const ids = [...new Set(relevant.map((one) => one.id))]
-  const folded = new Map(z.array(Row).parse(await db.selectFrom('complaint').selectAll().where('complaint_id', '=', sql<string>`any(${ids})`).execute()).map((row) => [row.complaint_id, fromRow(row)]))
+  const folded = await load(trx, schema, ids)
   for (const { id, event, ordinal } of relevant) {
     const after = evolveFolded(folded.get(id), event, ordinal)
     if (after) folded.set(id, after)

@@ -23,14 +23,14 @@ const ContactRow = z.object({ contact_id: z.string(), customer_id: z.string(), n
 const ShareRow = z.object({ customer_id: z.string(), with_kind: SharedWithKind, with_id: z.string(), access: Access })
 
 type Connection = ReturnType<typeof connect>
-const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LookupTables>()
+export const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LookupTables>()
 
 const byCustomer = <Row extends { customer_id: string }>(rows: readonly Row[]): Map<string, Row[]> => Map.groupBy(rows, (row) => row.customer_id)
 
 const merged = (row: { fields: FieldValues; personal_fields: FieldValues }): FieldValues => ({ ...row.fields, ...row.personal_fields })
 
 /** The records of these customers as the tables have them. */
-const load = async (db: Connection, ids: string[]): Promise<Map<string, CustomerRecord>> => {
+export const load = async (db: Connection, ids: string[]): Promise<Map<string, CustomerRecord>> => {
   const records = new Map<string, CustomerRecord>()
   if (ids.length === 0) return records
   const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
@@ -79,7 +79,7 @@ const save = async (trx: Transaction<unknown>, schema: string, changes: readonly
   }
 }
 
-const projectOrganisation = async (db: Connection, one: ProjectedEvent): Promise<void> => {
+export const projectOrganisation = async (db: Connection, one: ProjectedEvent): Promise<void> => {
   if (one.kind === 'department') {
     const { event, id } = one
     if (event.type === 'DepartmentRegistered') await db.insertInto('department').values({ department_id: id, name: event.data.name, parent_id: event.data.parentId, revision: event.revision }).execute()

@@ -16,7 +16,7 @@ const StayRow = z.object({
 })
 
 type Connection = ReturnType<typeof connect>
-const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LifecycleTables>()
+export const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LifecycleTables>()
 
 const customerTable = tableNamed(tables, 'customer')
 const stayTable = tableNamed(tables, 'stay')
@@ -24,7 +24,7 @@ const stageTable = tableNamed(tables, 'stage_transition')
 const tierTable = tableNamed(tables, 'tier_transition')
 
 /** Where these customers stand, as the tables have it. */
-const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, Standing>> => {
+export const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, Standing>> => {
   if (ids.length === 0) return new Map()
   const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
   const lasting = z.array(StayRow).parse(await db.selectFrom('stay').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).where('left_at', 'is', null).execute())

@@ -4,9 +4,9 @@ import { insertRows, tableNamed, updateRows } from '../rows.ts'
 import { tables } from './tables.ts'
 import { isEmpty, ownershipChange, withChange, type Period } from './timeline.ts'
 
-const range = (from: string, to: string | null) => `[${from},${to ?? ''})`
+export const range = (from: string, to: string | null) => `[${from},${to ?? ''})`
 
-const toRow = (customerId: string, period: Period) => ({
+export const toRow = (customerId: string, period: Period) => ({
   customer_id: customerId,
   owner_id: period.ownerId,
   basis: period.basis,
@@ -27,7 +27,7 @@ type CurrentRow = {
   effective_at: Date; recorded_at: Date; revision: number; ordinal: string; valid_to: Date | null; empty: boolean; known_from: string
 }
 
-const loadCurrent = async (trx: Transaction<unknown>, schema: string, customerIds: string[]): Promise<Map<string, Period[]>> => {
+export const loadCurrent = async (trx: Transaction<unknown>, schema: string, customerIds: string[]): Promise<Map<string, Period[]>> => {
   const { rows } = await sql<CurrentRow>`
     select customer_id, owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, recorded_at, revision, ordinal,
            upper(valid) as valid_to, isempty(valid) as empty, lower(known)::text as known_from
@@ -73,4 +73,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, knownAtTable, changes.map((change) => ({ ordinal: String(change.ordinal), position: String(change.position), recorded_max: change.recordedMax })))
 }
 
-export const ownershipHistory: Projection = { model: 'ownership-history', version: 1, kinds: ['customer'], tables, project }
+export const ownershipHistory: Projection = { model: 'ownership-history', version: 2, kinds: ['customer'], tables, project }

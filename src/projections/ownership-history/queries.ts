@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely'
+import { sql, type Kysely, type RawBuilder } from 'kysely'
 
 export type OwnershipPeriod = {
   ownerId: string | null
@@ -21,22 +21,25 @@ type Row = {
 /** What the log knew: all of it now, or only its events up to a position, or those recorded by a time. */
 export type KnownAt = { position: bigint } | { time: string } | undefined
 
+/** The condition for rows that the log knew. */
+export const knownPart = (schema: string, knownAt: KnownAt): RawBuilder<unknown> => {
+  if (knownAt === undefined) return sql`upper_inf(known)`
+  const table = sql.table(`${schema}.known_at`)
+  const upTo = 'position' in knownAt ? sql`position <= ${knownAt.position}` : sql`recorded_max <= ${knownAt.time}::timestamptz`
+  return sql`known @> coalesce((select max(ordinal) from ${table} where ${upTo}), 0)`
+}
+
 /**
  * Periods of ownership in order of effective time. `asOf`: only the one that contains that instant.
  * Periods in which no instant lies are left out.
  */
 export const ownershipPeriods = async (db: Kysely<unknown>, schema: string, customerId: string, options: { asOf?: string | undefined; knownAt?: KnownAt } = {}): Promise<OwnershipPeriod[]> => {
   const { asOf, knownAt } = options
-  const knownTable = sql.table(`${schema}.known_at`)
-  const ordinal = knownAt === undefined ? sql`null::bigint` : 'position' in knownAt
-    ? sql`coalesce((select max(ordinal) from ${knownTable} where position <= ${knownAt.position}), 0)`
-    : sql`coalesce((select max(ordinal) from ${knownTable} where recorded_max <= ${knownAt.time}::timestamptz), 0)`
-  const known = knownAt === undefined ? sql`upper_inf(known)` : sql`known @> ${ordinal}`
   const at = asOf === undefined ? sql`not isempty(valid)` : sql`valid @> ${asOf}::timestamptz`
   const { rows } = await sql<Row>`
     select owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, upper(valid) as valid_to, recorded_at, revision
     from ${sql.table(`${schema}.ownership_period`)}
-    where customer_id = ${customerId} and ${known} and ${at}
+    where customer_id = ${customerId} and ${knownPart(schema, knownAt)} and ${at}
     order by effective_at, revision`.execute(db)
   return rows.map((row) => ({
     ownerId: row.owner_id, from: row.effective_at.toISOString(), to: row.valid_to?.toISOString() ?? null, basis: row.basis, actor: row.actor,

@@ -46,7 +46,7 @@ export const tables: readonly Table[] = [
       'constraint one_owner_at_a_time exclude using gist (customer_id with =, valid with &&, known with &&) deferrable initially deferred',
     ],
     ownIndexes: ['(customer_id) where upper_inf(known)'],
-    indexes: ['(owner_id) where upper_inf(known) and upper_inf(valid)'],
+    indexes: ['(owner_id) where upper_inf(known) and upper_inf(valid)', '(owner_id, effective_at)'],
     view: 'ownership_period',
   },
   {

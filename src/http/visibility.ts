@@ -1,0 +1,17 @@
+import { problem } from '../commands/problem.ts'
+import { customerLookup } from '../projections/customer-lookup/project.ts'
+import { customerById } from '../projections/customer-lookup/queries.ts'
+import { viewerOf } from './authenticate.ts'
+import { ProblemError } from './errors.ts'
+import type { Services } from './services.ts'
+import type { Claims } from './token.ts'
+
+export const noSuchCustomer = problem('not-found', 'No customer has this id.')
+
+/** Only who sees a customer in full sees its history. */
+export const requireFull = async ({ runtime, readModels }: Services, claims: Claims, customerId: string, after: bigint | undefined): Promise<void> => {
+  const organisation = runtime.organisation.current()
+  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
+  if (!result) throw new ProblemError(noSuchCustomer)
+  if (!result.full) throw new ProblemError(problem('read-not-permitted', 'This customer belongs to another department: its owner, and those it is shared with, see its history.', { extensions: { ownerId: result.ownerId } }))
+}
