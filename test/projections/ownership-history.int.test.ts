@@ -114,7 +114,7 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
       for (const instant of [at(-60), at(-20), at(2.5), at(5), at(9.5)]) {
         for (const known of moments) {
           const held = await holdings(world.db, schema, { owners: [owner], at: instant }, known, { limit: 100 })
-          const replayed = await portfolioByReplay({ runtime: world.runtime }, owner, { asOf: instant, knownAt: known === undefined ? undefined : known.time === undefined ? positionToken(world.runtime, known.position) : known.time })
+          const replayed = await portfolioByReplay({ runtime: world.runtime }, owner, { asOf: instant, knownAt: known === undefined ? undefined : 'position' in known ? positionToken(world.runtime, known.position) : known.time })
           expect(held).toEqual(replayed)
           const alone = await ownershipPeriods(world.db, schema, [customerId], { asOf: instant, knownAt: known })
           expect(held.some((one) => one.customerId === customerId)).toBe(alone[0]?.ownerId === owner)
