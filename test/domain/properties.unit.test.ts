@@ -18,6 +18,7 @@ import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { policyKinds } from '../../src/domain/policy/kinds.ts'
 import * as policy from '../../src/domain/policy/policy.ts'
 import { isRejection } from '../../src/domain/rejection.ts'
+import { listed } from '../../src/domain/customer/ownership-changes.ts'
 import { byAdmin, departed, field, fold, identityOf, label, organisation, person, personalInClear, withCategory, withPolicy } from '../support/given.ts'
 
 /*
@@ -183,9 +184,9 @@ describe('a customer, whatever was done to it', () => {
         steps += pause
         attempt('c', step(stream('c').state), contextOf(index, instant(steps), one, among))
         const { state, log } = stream('c')
-        const { ownership: changes } = state
+        const changes = listed(state.ownership)
         expect(changes).toEqual(changes.toSorted((a, b) => (a.at === b.at ? a.revision - b.revision : a.at < b.at ? -1 : 1)))
-        expect(state.ownership.every((change, place) => place === 0 || change.revision !== changes[place - 1]?.revision)).toBe(true)
+        expect(changes.every((change, place) => place === 0 || change.revision !== changes[place - 1]?.revision)).toBe(true)
         for (const at of changes.flatMap((change) => [change.at, new Date(Date.parse(change.at) - 1).toISOString(), later(change.at)])) expect(ownershipAt(state, at)?.ownerId).toBe(ownerByDefinition(log, at))
         expect(ownershipNow(state)).toBe(ownershipAt(state, instant(steps)))
       })

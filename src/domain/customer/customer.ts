@@ -3,10 +3,10 @@ import type { StoredFieldValue } from '../category/template.ts'
 import { events, isFence, kind, type CustomerEvent, type SharedWith, type StoredFields } from './events.ts'
 import type { IdentifierKind } from './identifier.ts'
 import { applyMerge, chosenByHand, neverMerged, type Merging } from './merge.ts'
+import { latestWhere, withChange, type OwnershipChange, type OwnershipChanges } from './ownership-changes.ts'
 
 // State: only what decisions need.
 export type FieldValues = Record<string, StoredFieldValue>
-export type OwnershipChange = { at: Instant; revision: number; ownerId: string | null }
 export type Share = { with: SharedWith; access: 'read' | 'work' }
 
 export type Customer = Merging & {
@@ -25,7 +25,7 @@ export type Customer = Merging & {
   identifiers: ReadonlyMap<string, { kind: IdentifierKind; value: string | undefined }>
   enteredBy: string | null
   /** Changes of owner in order of effective time, ties by revision. The first is the entry itself, without owner. */
-  ownership: readonly OwnershipChange[]
+  ownership: OwnershipChanges
   shares: readonly Share[]
   stage: string
   stageSince: Instant
@@ -36,7 +36,7 @@ export type Customer = Merging & {
 
 const nobody: Customer = {
   ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: [], shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
+  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -52,11 +52,7 @@ const merge = (before: FieldValues, change: StoredFields): FieldValues => {
   return Object.fromEntries(after)
 }
 
-const changeOwner = (changes: readonly OwnershipChange[], event: Recorded<CustomerEvent>, ownerId: string | null): OwnershipChange[] => {
-  const change = { at: event.effectiveAt, revision: event.revision, ownerId }
-  const later = changes.findIndex((one) => one.at > change.at)
-  return later < 0 ? [...changes, change] : changes.toSpliced(later, 0, change)
-}
+const changeOwner = (changes: OwnershipChanges, event: Recorded<CustomerEvent>, ownerId: string | null): OwnershipChanges => withChange(changes, { at: event.effectiveAt, revision: event.revision, ownerId })
 
 const without = <K, V>(map: ReadonlyMap<K, V>, key: K): Map<K, V> => {
   const rest = new Map(map)
@@ -73,7 +69,7 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
         ...state, status: 'entered', entry: { at: event.data.enteredAt ?? event.recordedAt, stated: event.data.enteredAt !== null }, createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, stageSince: event.effectiveAt, tier, enteredBy,
         identifiers: new Map(identifiers.map((one) => [one.identity, { kind: one.kind, value: reveal(one.value) }])),
         contacts: new Map(contacts.map((one) => [one.contactId, { name: reveal(one.name), fields: plain(one.fields) }])),
-        ownership: [{ at: event.effectiveAt, revision: event.revision, ownerId: null }],
+        ownership: withChange(null, { at: event.effectiveAt, revision: event.revision, ownerId: null }),
       }
     }
     case 'ProfileChanged':
@@ -134,13 +130,13 @@ export const customer: Decider<Customer, CustomerEvent> = {
 }
 
 /** The change of owner in force at an instant: the latest by effective time not after it, ties by revision. */
-export const ownershipAt = (state: Customer, at: Instant): OwnershipChange | undefined => state.ownership.findLast((change) => change.at <= at)
+export const ownershipAt = (state: Customer, at: Instant): OwnershipChange | undefined => latestWhere(state.ownership, (change) => change.at <= at)
 
 /** The change of owner in force now: effective times are never in the future. */
-export const ownershipNow = (state: Customer): OwnershipChange | undefined => state.ownership.at(-1)
+export const ownershipNow = (state: Customer): OwnershipChange | undefined => state.ownership?.change
 
 export const ownerOf = (state: Customer): string | null => ownershipNow(state)?.ownerId ?? null
 
 /** Whose department the customer belongs to: the owner's, in the pool the last owner's, else the entrant's. */
 export const responsibleFor = (state: Customer): string | null =>
-  state.ownership.findLast((change) => change.ownerId !== null)?.ownerId ?? state.enteredBy
+  latestWhere(state.ownership, (change) => change.ownerId !== null)?.ownerId ?? state.enteredBy

@@ -8,6 +8,7 @@ import { subject, type CustomerEvent } from './events.ts'
 import type { Entry } from './group.ts'
 import { Identifier } from './identifier.ts'
 import { checkIdentifiers, notFound } from './profile.ts'
+import { latestWhere } from './ownership-changes.ts'
 
 // Commands.
 const TakeFrom = z.strictObject({
@@ -142,4 +143,4 @@ export const undoMerge = (state: Customer, { mergeId, absorbedId, give }: { merg
 }
 
 /** Who holds a survivor by what was decided about it, and not by merges. */
-export const ownerByItself = (state: Customer): string | null => state.ownership.findLast((change) => !state.settlements.has(change.revision))?.ownerId ?? null
+export const ownerByItself = (state: Customer): string | null => latestWhere(state.ownership, (change) => !state.settlements.has(change.revision))?.ownerId ?? null

@@ -3,8 +3,9 @@ import { noChange, personal, type Accepted, type Context, type Decision, type In
 import { policyReference } from '../organisation/organisation.ts'
 import { reject, type Rejection } from '../rejection.ts'
 import { Id, InstantInput, Reason } from '../values.ts'
-import { ownershipAt, ownershipNow, type Customer, type OwnershipChange } from './customer.ts'
+import { ownershipAt, ownershipNow, type Customer } from './customer.ts'
 import { subject, type CustomerEvent, type SharedWith } from './events.ts'
+import { listed, type OwnershipChange } from './ownership-changes.ts'
 
 // Commands.
 const effectiveAt = InstantInput.optional().describe('When it took effect, if earlier than now; it then counts up to the next change')
@@ -27,7 +28,7 @@ export const RevokeShare = z
 export const checkEffectiveTime = (state: Customer, at: Instant | undefined, { now, organisation }: Context): Rejection | undefined => {
   if (at === undefined) return undefined
   const { backdatingDays } = organisation.policies.ownership.value
-  const entered = state.ownership[0]?.at
+  const entered = listed(state.ownership)[0]?.at
   if (at > now) return reject('invalid-effective-time', 'effectiveAt lies in the future.', { errors: [{ path: 'effectiveAt', message: 'must not be in the future' }] })
   if (entered !== undefined && at < entered) return reject('invalid-effective-time', 'effectiveAt lies before the entry of the customer.', { errors: [{ path: 'effectiveAt', message: 'must not be before the customer was entered' }], extensions: { enteredAt: entered } })
   if (Date.parse(now) - Date.parse(at) > backdatingDays * 86_400_000) return reject('invalid-effective-time', `The ownership policy allows at most ${backdatingDays} days back.`, { errors: [{ path: 'effectiveAt', message: `must not be more than ${backdatingDays} days ago` }] })

@@ -5,6 +5,7 @@ import type { Group } from '../../domain/customer/group.ts'
 import { IdentifierKind } from '../../domain/customer/identifier.ts'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import { reveal } from '../../domain/decider.ts'
+import { withChange, type OwnershipChanges } from '../../domain/customer/ownership-changes.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { deleteRows, insertRows, tableNamed } from '../rows.ts'
 import { groupAmong, StoredMerging, toMerging } from './groups.ts'
@@ -48,7 +49,7 @@ export const load = async (db: Connection, ids: string[]): Promise<Map<string, C
       ...customerDecider.initialState, ...toMerging(row.merging), status: 'entered', visibleRevision: row.revision, category: row.category, name: row.name ?? undefined, fields: merged(row),
       contacts: new Map(mine.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
       identifiers: new Map((identifiers.get(row.customer_id) ?? []).map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
-      enteredBy: row.entered_by, ownership: row.ownership.map(([at, revision, ownerId]) => ({ at, revision, ownerId })),
+      enteredBy: row.entered_by, ownership: row.ownership.reduce<OwnershipChanges>((changes, [at, revision, ownerId]) => withChange(changes, { at, revision, ownerId }), null),
       shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })), stage: row.stage, tier: row.tier,
     }
     records.set(row.customer_id, {
