@@ -161,7 +161,7 @@ export const version = '0.1.0'
 
 const DRAIN_MS = 30_000
 const SCRAPE_MS = 2000
-const BUILD_MS = 3000
+const BUILD_MS = 8000
 
 export type Service = { url: string; core: Core; stop: () => Promise<void> }
 

@@ -20,6 +20,8 @@ export const listen = (connectionString: string, channel: string, hear: (payload
     try {
       await fresh.connect()
       await fresh.query(`listen ${channel}`)
+      // Closing may have come while it connected.
+      if (closed) return void (await fresh.end())
       client = fresh
       fresh.on('end', again)
       onConnected()
@@ -28,11 +30,12 @@ export const listen = (connectionString: string, channel: string, hear: (payload
       again()
     }
   }
-  void connect()
+  const connecting = connect()
   return {
     close: async () => {
       closed = true
       clearTimeout(timer)
+      await connecting
       await client?.end().catch(() => undefined)
     },
   }
