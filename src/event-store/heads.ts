@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** Where a stream ends: the revision and hash of its last event, and when that was recorded (ms since 1970). */
 export type CompactHead = { revision: number; hash: string; recordedAt: number }
@@ -45,7 +45,12 @@ export const makeHeads = (): Heads => {
       put(slotOf(key), key, old.hashes.subarray(slot * HASH, (slot + 1) * HASH), revision, old.times[slot] ?? 0)
     }
   }
-  const keyOf = (stream: string): Buffer => createHash('sha256').update(stream, 'utf8').digest().subarray(0, KEY)
+  // A head is looked at and then set: its key is made once.
+  let last = { stream: '', key: Buffer.alloc(KEY) }
+  const keyOf = (stream: string): Buffer => {
+    if (stream !== last.stream) last = { stream, key: hash('sha256', stream, 'buffer').subarray(0, KEY) }
+    return last.key
+  }
 
   return {
     get: (stream) => {

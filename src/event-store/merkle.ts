@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as digestOf } from 'node:crypto'
 
 /*
  * The Merkle tree of RFC 6962 (section 2.1; RFC 9162 words the verification) over the hashes of the log's events, in
@@ -8,10 +8,11 @@ import { createHash } from 'node:crypto'
 const LEAF = Buffer.of(0)
 const NODE = Buffer.of(1)
 
-export const leafHash = (content: Uint8Array): Buffer => createHash('sha256').update(LEAF).update(content).digest()
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => createHash('sha256').update(NODE).update(left).update(right).digest()
+// In one go: a hash object for each of them would cost more than the hashing.
+export const leafHash = (content: Uint8Array): Buffer => digestOf('sha256', Buffer.concat([LEAF, content]), 'buffer')
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => digestOf('sha256', Buffer.concat([NODE, left, right]), 'buffer')
 /** The root of no leaves: the hash of nothing. */
-export const emptyRoot = (): Buffer => createHash('sha256').digest()
+export const emptyRoot = (): Buffer => digestOf('sha256', '', 'buffer')
 /** The leaf of an event: made of its hash, which binds its stream, revision and content. */
 export const leafOf = (eventHash: string): Buffer => leafHash(Buffer.from(eventHash, 'hex'))
 
