@@ -110,8 +110,8 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
 
     // And the same asked the other way round: whom each held.
     const moments: KnownAt[] = [undefined, { time: at(4.5) }, { time: at(7.9) }, { position: log.find((event) => event.stream === `customer-${customerId}`)?.position ?? 0n }]
-    for (const owner of ['clerk', 'zhou', 'wu', 'zheng']) {
-      for (const instant of [at(-60), at(-20), at(2.5), at(5), at(9.5)]) {
+    for (const owner of ['zhou', 'wu']) {
+      for (const instant of [at(-20), at(1.5), at(9.5)]) {
         for (const known of moments) {
           const held = await holdings(world.db, schema, { owners: [owner], at: instant }, known, { limit: 100 })
           const replayed = await portfolioByReplay({ runtime: world.runtime }, owner, { asOf: instant, knownAt: known === undefined ? undefined : 'position' in known ? positionToken(world.runtime, known.position) : known.time })

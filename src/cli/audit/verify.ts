@@ -68,7 +68,7 @@ const summary = (verified: Verification, { roots, fingerprint }: { roots?: strin
     ...(more > 0 ? [`… and ${count(more, 'finding')} more`] : []),
     `${count(events, 'event')} of ${count(streams, 'stream')} checked in ${seconds.toFixed(1)} s, ${Math.round(events / Math.max(seconds, 0.001)).toLocaleString('en')} a second: ${findings.length === 0 ? 'nothing was altered' : count(findings.length + more, 'finding')}.`,
     last === null ? 'No root fits: only the chains were checked, and whoever writes to the log can write those anew.'
-      : `${count(fitting, 'root')} fit. The last is over ${count(last.size, 'event')}, signed at ${last.signedAt} (${last.from}): up to there the log is what was signed. The ${count(events - last.size, 'event')} after it are held by their chains alone.`,
+      : `${count(fitting, 'root')} fit. The last is over ${count(last.size, 'event')}, signed at ${last.signedAt} (${last.from}): up to there the log is what was signed. After it, held by chains alone: ${count(events - last.size, 'event')}.`,
     ...keys.map((key) => `Signed by ${key}`),
     ...(fingerprint.length > 0 ? [] : ['No --fingerprint was given: these keys are the log’s own word. Compare them with what you were given.']),
     ...(roots === undefined ? ['No --roots file was given: roots in the log itself can be removed from it by whoever writes to it.'] : []),
