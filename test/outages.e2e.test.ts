@@ -102,9 +102,15 @@ describe.concurrent('a PostgreSQL that takes no writes', () => {
     const service = await serve(readConfig({ KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'silent' }), (line) => said.push(line))
     try {
       const token = (await readFile(join(dataDir, 'tokens', 'clerk'), 'utf8')).trim()
+      const bodies = new Map<string, string>()
+      const bodyOf = (key: string): string => {
+        const body = bodies.get(key) ?? JSON.stringify(individual())
+        bodies.set(key, body)
+        return body
+      }
       const create = async (key: string) => {
         const response = await fetch(`${service.url}/commands/create-customer`, {
-          method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'idempotency-key': key }, body: JSON.stringify(individual()),
+          method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'idempotency-key': key }, body: bodyOf(key),
         })
         return { status: response.status, retryAfter: response.headers.get('retry-after'), text: await response.text() }
       }

@@ -121,7 +121,7 @@ export const makePlace = async (env: Record<string, string>, defaultUrl: () => s
   const database = await makeDatabase()
   const log = await makeLog(database)
   const dataDir = await mkdtemp(join(tmpdir(), 'kehu-e2e-'))
-  const environment = { ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'error', KEHU_RESERVATION_WAIT_MS: '500', ...env }
+  const environment = { ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'error', KEHU_RESERVATION_WAIT_MS: '500', KEHU_READ_WAIT_MS: '20000', ...env }
   const config = readConfig(environment)
   const { signingKey = '' } = await loadSecrets(config)
   const tokens = new Map<string, Promise<string>>()
