@@ -32,7 +32,8 @@ describe('the organisation as its streams tell it', () => {
     expect(Object.fromEntries(told.departments)).toEqual({ a: { departmentId: 'a', name: 'A', parentId: 'b', revision: 1 }, b: { departmentId: 'b', name: 'B', parentId: 'a', revision: 0 } })
     expect(Object.fromEntries(told.employees)).toMatchObject({ e: { employeeId: 'e', departmentId: 'b', departed: true, revision: 3 } })
     expect(told.log).toEqual({ logId: 'log', places: ['first', 'second'], identityKey: 'print', timeZone: 'Asia/Shanghai' })
-    expect(told.policies.ownership).toEqual({ version: 1, value: { backdatingDays: 5 } })
+    // Told before policies spoke of protection, pool and handover: nothing lapses, nothing is limited.
+    expect(told.policies.ownership).toEqual({ version: 1, value: { backdatingDays: 5, protection: null, pool: { coolOffDays: null, dailyQuota: null, capacity: null, uncountedStages: [] }, handover: { to: 'pool' } } })
   })
   test('holds no name of a person', () => {
     expect(JSON.stringify([...told.employees])).not.toContain(person.employee)

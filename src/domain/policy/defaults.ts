@@ -54,7 +54,12 @@ export const defaultPolicies: PolicyValues = {
       { tier: 'premier', threshold: { amount: 50_000_000, currency: 'CNY' }, mode: 'propose' },
     ],
   },
-  ownership: { backdatingDays: 3650 },
+  ownership: {
+    backdatingDays: 3650,
+    protection: { days: 90, byCategory: {}, byTier: { premier: 180 }, warnDays: 7, exempt: { openComplaint: true, recentPurchaseDays: 90 } },
+    pool: { coolOffDays: null, dailyQuota: null, capacity: null, uncountedStages: [] },
+    handover: { to: 'pool' },
+  },
   visibility: { nameCharacters: 1, identifierLookupsPerMinute: 30 },
   complaints: {
     classes: [

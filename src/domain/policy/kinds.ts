@@ -44,9 +44,48 @@ export const Tiers = TiersShape
   .refine((policy) => unique(policy.bases.map((basis) => basis.name)), { path: ['bases'], message: 'each basis has a name of its own' })
   .refine((policy) => policy.onSpend.every((rule) => policy.tiers.some((tier) => tier.name === rule.tier)), { path: ['onSpend'], message: 'names tiers listed' })
 
+/** Days may be parts of one: 0.5 is twelve hours. */
+const Days = z.number().positive().max(36_500)
+const Count = z.int().min(0).max(10_000_000)
+
+const ProtectionShape = z.strictObject({
+  /** How long a customer stays its owner's without recorded follow-up; null: without end. */
+  days: Days.nullable(),
+  /** Instead of `days`, for a category (and those below it, unless they are listed) or a tier; of both the longer, null being the longest. */
+  byCategory: z.record(z.string().max(64), Days.nullable()).default({}),
+  byTier: z.record(Word, Days.nullable()).default({}),
+  /** So long before it lapses the owner is warned; null: never. */
+  warnDays: Days.nullable().default(null),
+  /** What keeps a customer from lapsing for as long as it is so. */
+  exempt: z.strictObject({ openComplaint: z.boolean(), recentPurchaseDays: Days.nullable() }).default({ openComplaint: true, recentPurchaseDays: null }),
+})
+
+const PoolShape = z.strictObject({
+  /** So long who held a customer last cannot claim it again. */
+  coolOffDays: Days.nullable().default(null),
+  /** Customers one employee may claim on one day of the organisation's calendar. */
+  dailyQuota: Count.nullable().default(null),
+  /** Customers one employee may hold, all together and of a tier, when gaining one more by claim, assignment or transfer. */
+  capacity: z.strictObject({ total: Count.nullable(), byTier: z.record(Word, Count).default({}) }).nullable().default(null),
+  /** Customers at these stages do not count towards the capacity. */
+  uncountedStages: z.array(Word).max(50).default([]),
+})
+
+/** Who takes over: a colleague, the colleagues of a department and those below it, or nobody. */
+export const HandoverRule = z.discriminatedUnion('to', [
+  z.strictObject({ to: z.literal('successor'), employeeId: z.string().max(64) }),
+  z.strictObject({ to: z.literal('department'), departmentId: z.string().max(64), by: z.enum(['load', 'tier', 'region']) }),
+  z.strictObject({ to: z.literal('pool') }),
+])
+
 export const Ownership = z.strictObject({
   /** How long ago a change of ownership entered today may have taken effect. */
   backdatingDays: z.int().min(0).max(36_500),
+  /** Null: nothing ever lapses. */
+  protection: ProtectionShape.nullable().default(null),
+  pool: PoolShape.default({ coolOffDays: null, dailyQuota: null, capacity: null, uncountedStages: [] }),
+  /** What becomes of the customers of an employee who departs, where the departure does not say. */
+  handover: HandoverRule.default({ to: 'pool' }),
 })
 
 /** What a colleague sees of a customer who may not see it in full, and how often they may ask by a whole identifier. */
