@@ -135,12 +135,19 @@ export const Duplicates = z.strictObject({
   categories: z.record(z.string().max(64), NearMatchRule).default({}),
 })
 
+/** What an upheld report costs who is answerable, by fault (null: nothing), and how long it may wait for its judgement. */
+const Penalty = Money.refine(({ amount }) => amount > 0, { path: ['amount'], message: 'must be more than nothing; null is no penalty' }).nullable()
+export const Penalties = z.strictObject({
+  amounts: z.strictObject({ duplicate: Penalty, wrongCategory: Penalty, incomplete: Penalty }),
+  deadlineDays: Days,
+})
+
 /** Adding a policy kind is one line here and its default in defaults.ts. */
-export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates }
+export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates, penalties: Penalties }
 
 /** Policies as events keep them: their shape alone, so that a rule made stricter later leaves old events readable. */
-export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape, matching: MatchingShape, duplicates: Duplicates }
+export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape, matching: MatchingShape, duplicates: Duplicates, penalties: Penalties }
 
 export type PolicyKind = keyof typeof policyKinds
 export type PolicyValues = { [K in PolicyKind]: z.infer<(typeof policyKinds)[K]> }
-export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates'] as const satisfies readonly PolicyKind[]
+export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates', 'penalties'] as const satisfies readonly PolicyKind[]
