@@ -64,8 +64,10 @@ export type FieldProblem = { path: string; message: string }
 export type Scalar = string | number | boolean | null
 export type Extension = Scalar | Extension[] | { [key: string]: Extension }
 
+/** What a problem says of itself: facts stand beside it under other names. */
+type NotAProblemsOwn = { type?: never; title?: never; status?: never; detail?: never; errors?: never }
 /** A refusal: what was wrong, in words without personal values, and facts a program can use. */
-export type Rejection = { rejected: RejectionName; detail: string; errors?: FieldProblem[]; extensions?: Record<string, Extension> }
+export type Rejection = { rejected: RejectionName; detail: string; errors?: FieldProblem[]; extensions?: Record<string, Extension> & NotAProblemsOwn }
 
 export const reject = (rejected: RejectionName, detail: string, more: Omit<Rejection, 'rejected' | 'detail'> = {}): Rejection => ({ rejected, detail, ...more })
 

@@ -37,7 +37,7 @@ const ReportBody = z.object({
   personnel: z.boolean().describe('false: who is answerable, and what it cost, are not told'),
   against: z.string().nullable().describe('Who is answerable; null: nobody, a system entered it'), penalty: Money.nullable(), noPenalty: z.enum(['nobody-answerable', 'policy']).nullable(), policyVersion: z.number().int().nullable(),
   movedTo: z.string().nullable().describe('To whom ownership of the later record goes by the judgement'), unmoved: z.string().nullable().describe('Why it stays although asked for'),
-  note: z.string().nullable(), newEvidence: z.string().nullable(), said: z.string().nullable().describe('The judgement, in words; only who sees one of the customers in full'), revision: z.number().int(),
+  note: z.string().nullable(), newEvidence: z.string().nullable(), said: z.string().nullable().describe('The judgement, in words; only for who sees one of the customers in full, or judged'), revision: z.number().int(),
 }).meta({ id: 'RecordReport' })
 type Report = z.infer<typeof ReportBody>
 
@@ -77,10 +77,11 @@ export const recordReportRoutes = (services: Services) => async (app: FastifyIns
 
   const shown = (found: FoundReport, customers: ReadonlyMap<string, CustomerSummary>, claims: Claims, now: string): Report | undefined => {
     const { employees, ...rest } = runtime.organisation.current()
+    const isMine = (employeeId: string | null) => claims.employeeId !== undefined && claims.employeeId === employeeId
     const customer = sideOf(found.customerId, customers)
     const duplicateOf = found.duplicateOf === null ? null : sideOf(found.duplicateOf, customers)
-    const full = customer.full || duplicateOf?.full === true
-    const isMine = (employeeId: string | null) => claims.employeeId !== undefined && claims.employeeId === employeeId
+    // Who judged it goes on seeing what they judged, wherever the customer has gone since.
+    const full = customer.full || duplicateOf?.full === true || isMine(found.judgedBy)
     const isOwn = isMine(found.against)
     const leads = isOver(claims, employees.get(found.against ?? '')?.departmentId, { employees, ...rest })
     if (!full && !isOwn && !leads && !isMine(found.reporterId)) return undefined

@@ -130,8 +130,8 @@ describe('the judgement of a report', () => {
   })
 
   it('is one: what was upheld is not dismissed, nor the other way round', () => {
-    given(recordReport, [reported(), upheld()]).when(judging.dismiss, { reportId, reason: person.said }, judge).then({ rejected: 'report-judged', extensions: { status: 'upheld' } })
-    given(recordReport, [reported(), dismissed]).when(uphold(), ruling, judge).then({ rejected: 'report-judged', extensions: { status: 'dismissed' } })
+    given(recordReport, [reported(), upheld()]).when(judging.dismiss, { reportId, reason: person.said }, judge).then({ rejected: 'report-judged', extensions: { judgement: 'upheld' } })
+    given(recordReport, [reported(), dismissed]).when(uphold(), ruling, judge).then({ rejected: 'report-judged', extensions: { judgement: 'dismissed' } })
     given(recordReport, [reported(), upheld()]).when(uphold(), ruling, judge).then([])
     given(recordReport, [duplicate, upheld()]).when(uphold(), { ...ruling, moveOwnership: true }, judge).then({ rejected: 'report-judged' })
     given(recordReport, [reported()]).when(judging.dismiss, { reportId, reason: person.said }, judge).then([dismissed], { policies: inForce('penalties') })

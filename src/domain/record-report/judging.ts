@@ -39,7 +39,7 @@ export const PassReportDeadline = z.strictObject({ ...OfReport, deadlineAt: Inst
 
 const notFound = reject('report-not-found', 'No record report has this id.')
 const noCustomer = (path: string) => reject('customer-not-found', 'No customer has this id.', { errors: [{ path, message: 'no customer has this id' }] })
-const judged = ({ status }: Reported) => reject('report-judged', `The report has been ${status}.`, { extensions: { status } })
+const judged = ({ status }: Reported) => reject('report-judged', `The report has been ${status}.`, { extensions: { judgement: status } })
 const isJudged = ({ status }: Reported): boolean => status === 'upheld' || status === 'dismissed'
 
 const DAY_MS = 86_400_000
