@@ -8,7 +8,7 @@ import type { PolicyKind } from '../policy/kinds.ts'
 import { reject, type FieldProblem, type Rejection } from '../rejection.ts'
 import { Id, InstantInput, Reason } from '../values.ts'
 import { likeness } from './likeness.ts'
-import { aboutOf, CitedAttempt, faults, unmoved, type Fault, type RecordReport, type RecordReportEvent, type Reported } from './record-report.ts'
+import { aboutOf, faults, type CitedAttempt, type Fault, type RecordReport, type RecordReportEvent, type Reported, type Unmoved } from './record-report.ts'
 
 // Commands.
 /** Asked whatever else is wrong: every fault is named at once. */
@@ -28,7 +28,7 @@ export const ReportRecord = z.strictObject({
   .refine(({ kind, categoryId }) => kind !== 'wrong-category' || categoryId !== undefined, { path: ['categoryId'], message: 'is required: the right category', when: isBody })
   .refine(({ kind, categoryId }) => kind === 'wrong-category' || categoryId === undefined, { path: ['categoryId'], message: 'goes with kind wrong-category', when: isBody })
 /** What is known once the customers and attempts were looked up: of duplicates `customerId` is then the later entry. */
-export type ReportedRecord = z.infer<typeof ReportRecord> & { attempts?: readonly (z.infer<typeof CitedAttempt> | undefined)[]; mergedFrom?: string }
+export type ReportedRecord = z.infer<typeof ReportRecord> & { attempts?: readonly (CitedAttempt | undefined)[]; mergedFrom?: string }
 
 const OfReport = { reportId: z.uuid() }
 export const UpholdReport = z.strictObject({ ...OfReport, decision: Reason, moveOwnership: z.boolean().default(false).describe('Of a duplicate: the later entry goes to whom the earlier one belongs to') })
@@ -133,7 +133,7 @@ const disputeOf = (later: Customer, earlier: Customer, { customerId, earlier: st
   return ownerOf(later) === rightful ? stays('held-already') : { to: rightful, unmoved: null }
 }
 
-const whyUnmoved: Record<(typeof unmoved)[number], string> = {
+const whyUnmoved: Record<Unmoved, string> = {
   'owner-unknown': 'Ownership stays: nobody known here owns or entered the earlier record.',
   'owner-departed': 'Ownership stays: whom the earlier record belongs to has departed. assign-ownership or transfer-ownership gives it to another.',
   'held-already': 'Ownership stays: it is with the owner of the earlier record already.',

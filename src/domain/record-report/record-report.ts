@@ -17,9 +17,11 @@ export const reportIdOf = ({ customerId, kind: fault, duplicateOf }: { customerI
 
 const FreeText = Personal(z.string())
 /** A refused attempt that is cited: who tried, when, and what it was refused with. */
-export const CitedAttempt = z.object({ attemptId: z.string(), at: z.string(), actor: z.string(), onBehalfOf: z.string().nullable(), problem: z.string() })
+const CitedAttempt = z.object({ attemptId: z.string(), at: z.string(), actor: z.string(), onBehalfOf: z.string().nullable(), problem: z.string() })
+export type CitedAttempt = z.infer<typeof CitedAttempt>
 /** Why ownership stays where it is although the report is upheld. */
-export const unmoved = ['owner-unknown', 'owner-departed', 'held-already', 'merged-since'] as const
+const unmoved = ['owner-unknown', 'owner-departed', 'held-already', 'merged-since'] as const
+export type Unmoved = (typeof unmoved)[number]
 
 // Events. These names and shapes are the storage format: add, never change.
 export const events = {
