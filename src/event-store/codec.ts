@@ -37,7 +37,8 @@ export const makeCodec = (keyring: Keyring): Codec => {
   return {
     encode: async (stream, head, events, metadata, now) => {
       const subjects = events.flatMap((event) => subjectsOf(event.data))
-      const keys: SubjectKeys = subjects.length > 0 ? await keyring.ensure(subjects) : new Map()
+      // Who begins a stream is most likely new as well.
+      const keys: SubjectKeys = subjects.length > 0 ? await keyring.ensure(subjects, head.revision < 0 ? 'new' : 'known') : new Map()
       // Never earlier than the event before it in the stream, whatever the clocks of two processes say.
       const recordedAt = head.recordedAt !== null && head.recordedAt > now ? head.recordedAt : now
       const sealed: SealedEvent[] = []

@@ -63,16 +63,22 @@ export const makeReader = (pool: Pool) => {
   }
 
   /**
-   * One batch after a position. The end of the log is read first: what lies before it is committed (positions are
-   * given and committed in one order), so nothing up to there can still appear.
+   * One batch after a position, and where the log ends, of one snapshot: what lies before that end is committed
+   * (positions are given and committed in one order), so nothing up to there can still appear.
    */
-  const readBatch = async ({ after, kinds, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
-    const end = await head()
-    if (end <= after) return { events: [], position: after, caughtUp: true }
-    const { rows } = await pool.query<EventRow>(
-      `select ${eventColumns} from kehu.event where position > $1 and position <= $2 and ${kindFilter(kinds)} order by position limit $3`,
-      [after, end, batchSize],
+  const readBatch = async ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
+    const { rows: found } = await pool.query<(EventRow | { position: null }) & { log_end: string }>(
+      `select l.log_end, e.* from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as l
+       left join lateral (
+         select ${eventColumns} from kehu.event
+         where position > $1 and position <= l.log_end and ${kindFilter(kinds)}${types ? ' and type = any($3::text[])' : ''} order by position limit $2
+       ) as e on true
+       order by e.position`,
+      types ? [after, batchSize, types] : [after, batchSize],
     )
+    const end = BigInt(found[0]?.log_end ?? 0)
+    if (end <= after) return { events: [], position: after, caughtUp: true }
+    const rows = found.filter((row) => row.position !== null)
     const events = rows.map(toRecordedEvent)
     const position = rows.length === batchSize ? (events.at(-1)?.position ?? end) : end
     return { events, position, caughtUp: position === end }
