@@ -22,7 +22,7 @@ const KEPT_MS = 5 * 60_000
 
 /** What commands have lately come upon, in bounded memory. */
 export const makeFolds = (mostBytes = MOST_BYTES): Folds => {
-  const folds = new LRUCache<string, Fold>({ maxSize: mostBytes, sizeCalculation: ({ bytes }) => 1024 + bytes, ttl: KEPT_MS })
+  const folds = new LRUCache<string, Fold>({ maxSize: mostBytes, sizeCalculation: ({ bytes }) => 1024 + bytes, ttl: KEPT_MS, ttlResolution: 250 })
   return {
     get: (stream) => folds.get(stream),
     set: (stream, fold) => {

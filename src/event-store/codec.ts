@@ -25,7 +25,7 @@ const MOST_KNOWN = 32 * 1024 * 1024
 type Known = { stream: string; sealed: string; open: JsonObject }
 
 export const makeCodec = (keyring: Keyring): Codec => {
-  const known = new LRUCache<string, Known>({ maxSize: MOST_KNOWN, ttl: 60_000 })
+  const known = new LRUCache<string, Known>({ maxSize: MOST_KNOWN, ttl: 60_000, ttlResolution: 250 })
 
   /** The event as it was before it was sealed here, if it is that event to the letter and its keys are all there. */
   const recall = (event: RecordedEvent, keys: SubjectKeys): JsonObject | undefined => {

@@ -32,7 +32,7 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
   const [current] = masterKeys
   const currentKey = createSecretKey(current)
   const currentName = fingerprint(current)
-  const cache = new LRUCache<string, KeyObject>({ max: 50_000, ttl: CACHED_FOR_MS })
+  const cache = new LRUCache<string, KeyObject>({ max: 50_000, ttl: CACHED_FOR_MS, ttlResolution: 250 })
 
   const aad = (subject: string) => Buffer.from(subject, 'utf8')
   const unwrap = (row: Row): KeyObject | 'destroyed' => {
