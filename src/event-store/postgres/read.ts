@@ -8,6 +8,8 @@ const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
 const MOST_TOGETHER = 64
 const LANES = 4
+/** Positions looked through at once for events of some kinds: nothing takes as long as the log is long. */
+const STRETCH = 250_000n
 
 export const makeReader = (pool: Pool) => {
   /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
@@ -67,15 +69,16 @@ export const makeReader = (pool: Pool) => {
    * given and committed in one order), so nothing up to there can still appear.
    */
   const readBatch = async ({ after, kinds, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
-    const end = await head()
-    if (end <= after) return { events: [], position: after, caughtUp: true }
+    const last = await head()
+    if (last <= after) return { events: [], position: after, caughtUp: true }
+    const end = kinds && last - after > STRETCH ? after + STRETCH : last
     const { rows } = await pool.query<EventRow>(
       `select ${eventColumns} from kehu.event where position > $1 and position <= $2 and ${kindFilter(kinds)} order by position limit $3`,
       [after, end, batchSize],
     )
     const events = rows.map(toRecordedEvent)
     const position = rows.length === batchSize ? (events.at(-1)?.position ?? end) : end
-    return { events, position, caughtUp: position === end }
+    return { events, position, caughtUp: position === last }
   }
 
   async function* readAll(options: ReadAllOptions): AsyncIterable<Batch> {
