@@ -22,14 +22,14 @@ const QUERY_MS = 60_000
 export const openStorage = async ({ connectionString, masterKeys, eventStoreUrl, eventStorePrefix, databaseWaitMs }: StorageOptions): Promise<Storage> => {
   const poolOf = (more: pg.PoolConfig): pg.Pool => {
     // Sessions keep settings they began with: one from a time when the database was read-only does not outlive it for long.
-    const pool = new pg.Pool({ connectionString, application_name: 'kehu', ...connecting(databaseWaitMs), maxLifetimeSeconds: 60, pipeline: true, ...more })
+    const pool = new pg.Pool({ connectionString, application_name: 'kehu', ...connecting(), maxLifetimeSeconds: 60, pipeline: true, ...more })
     // A connection that dies, idle or between two statements of a transaction, is an error of its next use only:
     // unheard, it would end the process.
     pool.on('error', () => undefined)
     pool.on('connect', (client) => client.on('error', () => undefined))
     return pool
   }
-  const pool = poolOf({ max: 12, query_timeout: databaseWaitMs })
+  const pool = poolOf({ max: 12, ...connecting(databaseWaitMs), query_timeout: databaseWaitMs })
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: poolOf({ max: 20 }) }) })
   const queries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: poolOf({ max: 12, query_timeout: QUERY_MS }) }) })
   const keyring = makeKeyring(pool, masterKeys)
