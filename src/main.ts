@@ -61,10 +61,10 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const { pool, db, store, keyring, codec, close: closeStorage } = await openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
+  const { pool, db, queries, store, keyring, codec, close: closeStorage } = await openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
-  const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
+  const readModels = makeReadModels({ db: queries, connectionString, head: store.head, waitMs: config.readWaitMs, databaseWaitMs: config.databaseWaitMs })
   const runtime: Runtime = {
     store,
     codec,
@@ -186,7 +186,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
 
     const [currentKey, ...earlierKeys] = secrets.masterKeys
     const projector = startProjector(
-      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), placeId, earlierPlaces: [...earlierPlaces], analystRole },
+      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), databaseWaitMs: config.databaseWaitMs, placeId, earlierPlaces: [...earlierPlaces], analystRole },
       ({ model, level, message }) => logger[level]({ model }, message),
     )
     started.push(projector.stop)
