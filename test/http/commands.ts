@@ -60,6 +60,7 @@ export const later: Record<string, string> = {
   'confirm-duplicate-case': 'clerk manager system',
   'dismiss-duplicate-case': 'clerk manager system',
   'close-duplicate-case': 'system',
+  'correct-ownership': 'manager system',
   'merge-customers': 'manager system',
   'reverse-merge': 'manager system',
   'pass-complaint-deadline': 'system',
