@@ -2,7 +2,6 @@ import type pg from 'pg'
 import { canonical, sha256 } from '../canonical.ts'
 import { isCanonicalText } from '../canonical-text.ts'
 import type { AuditedLog, LogEntry } from '../log-entry.ts'
-import type { Metadata } from '../port.ts'
 import { StoredData, StoredMetadata } from '../stored-event.ts'
 import { streamKey } from './rows.ts'
 
@@ -19,27 +18,39 @@ const parse = (text: string): unknown => {
   }
 }
 
-/** The text of metadata without the hash it claims. */
-const withoutHash = (text: string, { hash, ...rest }: Metadata): string => cut(text, `"hash":"${hash}",`) ?? canonical(rest)
+/** Of metadata: what is checked, and its text without the hash it claims. */
+type Claims = { hash: string; prevHash: string; recordedAt: string; isCanonical: boolean; withoutHash: string }
 
-/** A canonical text without one of its entries is canonical, too. Undefined where that entry is not there once. */
-const cut = (text: string, entry: string): string | undefined => {
-  const at = text.indexOf(entry)
-  return at < 0 || text.includes(entry, at + 1) ? undefined : text.slice(0, at) + text.slice(at + entry.length)
+// As Kehu writes it, and canonical: told in one go. Whatever else metadata may be is read.
+const text = String.raw`"[^"\\\u0000-\u001f\ud800-\udfff]*"`
+const whole = String.raw`(?:0|[1-9]\d{0,14})`
+const policy = String.raw`\{"name":${text},"version":${whole}\}`
+const usual = new RegExp(
+  String.raw`^(\{"\$causationId":${text},"\$correlationId":${text},"actor":${text},"commandHash":${text},"commandId":${text},(?:"effectiveAt":${text},)?)"hash":"([0-9a-f]{64})",`
+  + String.raw`((?:"onBehalfOf":${text},)?(?:"policies":\[(?:${policy}(?:,${policy})*)?\],)?"prevHash":"([0-9a-f]{64})","recordedAt":"([\d:.TZ-]*)","schemaVersion":${whole}(?:,"traceparent":${text})?\})$`)
+
+const claimsOf = (metadata: string): Claims | undefined => {
+  const [, before, hash, behind, prevHash, recordedAt] = usual.exec(metadata) ?? []
+  if (before !== undefined && hash !== undefined && behind !== undefined && prevHash !== undefined && recordedAt !== undefined) return { hash, prevHash, recordedAt, isCanonical: true, withoutHash: before + behind }
+  const read = StoredMetadata.safeParse(parse(metadata)).data
+  if (!read) return undefined
+  const { hash: claimed, ...rest } = read
+  const isCanonical = isCanonicalText(metadata)
+  return { hash: claimed, prevHash: rest.prevHash, recordedAt: rest.recordedAt, isCanonical, withoutHash: isCanonical ? canonical(rest) : '' }
 }
 
 /**
  * A row as it stands, strictly: every byte of it is what Kehu would have written, and fits the hash, or there is a fault.
  * Texts are looked at as they are, and data is read only when it is asked for.
  */
-const toEntry = ([position, key, revision, id, stream, type, data, metadataText, column]: Row): LogEntry => {
+const toEntry = ([position, key, revision, id, stream, type, data, metadata, column]: Row): LogEntry => {
   const entry = { position: BigInt(position), stream, revision, id, type, data: () => parse(data) }
-  const metadata = StoredMetadata.safeParse(parse(metadataText)).data
-  const isWritten = isCanonicalText(data) && isCanonicalText(metadataText)
-  if (!metadata || !(isWritten ? data.startsWith('{') : StoredData.safeParse(parse(data)).success)) return { ...entry, hash: column, prevHash: '', recordedAt: '', fault: 'its data or metadata cannot be read' }
-  const { hash, prevHash, recordedAt } = metadata
-  const preimage = () => `{"data":${data},"id":${canonical(id)},"metadata":${withoutHash(metadataText, metadata)},"revision":${revision},"stream":${canonical(stream)},"type":${canonical(type)}}`
-  const fault = !isWritten ? 'its text is not the canonical one'
+  const claims = claimsOf(metadata)
+  const isCanonical = claims?.isCanonical === true && isCanonicalText(data)
+  if (!claims || !(isCanonical ? data.startsWith('{') : StoredData.safeParse(parse(data)).success)) return { ...entry, hash: column, prevHash: '', recordedAt: '', fault: 'its data or metadata cannot be read' }
+  const { hash, prevHash, recordedAt, withoutHash } = claims
+  const preimage = () => `{"data":${data},"id":${canonical(id)},"metadata":${withoutHash},"revision":${revision},"stream":${canonical(stream)},"type":${canonical(type)}}`
+  const fault = !isCanonical ? 'its text is not the canonical one'
     : sha256(preimage()) !== hash ? 'its hash does not fit its content'
       : column !== hash ? 'the column hash is not its hash'
         : key !== streamKey(stream) ? 'the column stream_key is not that of its stream' : undefined
