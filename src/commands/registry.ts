@@ -3,6 +3,7 @@ import * as category from '../domain/category/category.ts'
 import { customer, type Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Identifier } from '../domain/customer/identifier.ts'
+import * as correction from '../domain/customer/correction.ts'
 import * as identifiers from '../domain/customer/identifiers.ts'
 import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
@@ -22,6 +23,7 @@ import * as reports from '../domain/record-report/judging.ts'
 import { recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../domain/record-report/record-report.ts'
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
+import { placeCorrection } from './correcting.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
@@ -30,7 +32,7 @@ import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
 import { placeReport, placeUphold } from './report-placing.ts'
-import { refusalFor, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalOver, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -210,6 +212,17 @@ export const registry: readonly Command[] = [
   ofCustomer('activate-by-purchase', { en: 'A first purchase makes a deal', zh: '首购成交' }, 'keep-time', lifecycle.ActivateByPurchase, lifecycle.activateByPurchase),
   ofCustomer('assess-spend', { en: 'Spend speaks for a tier', zh: '消费达标评定' }, 'keep-time', lifecycle.AssessSpend, lifecycle.assessSpend),
 
+  register<correction.Correction, Customer, CustomerEvent>({
+    name: 'correct-ownership', summary: { en: 'Correct an entry about the owner', zh: '更正归属记录' }, right: 'direct', schema: correction.CorrectOwnership, decide: correction.correctOwnership, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    effectiveAt: (body) => body.effectiveAt,
+    place: placeCorrection,
+    customerOf: (body) => body.customerId,
+    refusal: (state, body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined) ?? refusalOver(caller, correction.changeNamed(state, body.named)?.ownerId ?? null, organisation),
+    asCustomer,
+  }),
   register<merging.SettledMerge, Customer, CustomerEvent>({
     name: 'merge-customers', summary: { en: 'Make one customer of two', zh: '合并客户' }, right: 'direct', schema: merging.MergeCustomers, decide: merging.mergeCustomers, creates: false,
     decider: customer,

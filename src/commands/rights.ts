@@ -65,8 +65,11 @@ export const refusalFor = (right: Right, caller: Caller, customer: Customer, org
  * The refusal for a change that takes effect earlier, when somebody else owned the customer: holding it today gives
  * no right over another's past.
  */
-export const refusalThen = (caller: Caller, customer: Customer, at: Instant, organisation: Organisation): Rejection | undefined => {
-  const ownerId = ownershipAt(customer, at)?.ownerId ?? null
+export const refusalThen = (caller: Caller, customer: Customer, at: Instant, organisation: Organisation): Rejection | undefined =>
+  refusalOver(caller, ownershipAt(customer, at)?.ownerId ?? null, organisation)
+
+/** The same for what an employee held. */
+export const refusalOver = (caller: Caller, ownerId: string | null, organisation: Organisation): Rejection | undefined => {
   const { employeeId, role } = caller
   if (role === 'system' || ownerId === null || ownerId === employeeId) return undefined
   if (role === 'manager' && employeeId !== null && inDepartmentsOf(employeeId, ownerId, organisation)) return undefined

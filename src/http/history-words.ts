@@ -42,6 +42,7 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   OwnershipAssigned: ({ ownerId, basis }) => ({ en: `Assigned to ${ownerId}${disputed(basis).en}`, zh: `分配给 ${ownerId}${disputed(basis).zh}` }),
   OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from} to ${ownerId}${disputed(basis).en}`, zh: `由 ${from} 转交给 ${ownerId}${disputed(basis).zh}` }),
   OwnershipReleased: ({ from }) => ({ en: `Released by ${from} to the public pool`, zh: `${from} 释放到公海` }),
+  OwnershipCorrected: ({ from, ownerId, correctsRevision }) => ({ en: `An entry about its owner was corrected (revision ${correctsRevision}): not ${owner(from, 'the pool')} but ${owner(ownerId, 'the pool')}`, zh: `更正归属记录（第 ${correctsRevision} 号）：应为 ${owner(ownerId, '公海')}，而非 ${owner(from, '公海')}` }),
   CustomerShared: ({ with: other, access }) => ({ en: `Shared with ${withWhom(other).en} to ${access}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}）` }),
   ShareRevoked: ({ with: other }) => ({ en: `No longer shared with ${withWhom(other).en}`, zh: `取消对${withWhom(other).zh}的共享` }),
   StageChanged: ({ from, to, move, cause }) => ({ en: `Went from stage ${from} to ${to} (${move})${cause === 'purchase' ? ', by a purchase' : ''}`, zh: `阶段由 ${from} 变为 ${to}（${move}）${cause === 'purchase' ? '，因购买' : ''}` }),

@@ -6,6 +6,7 @@ import { mergeTemplates } from '../../src/domain/category/template.ts'
 import { customer, ownershipAt, ownershipNow, type Customer } from '../../src/domain/customer/customer.ts'
 import { settleDispute, SettleDispute } from '../../src/domain/customer/dispute.ts'
 import type { CustomerEvent } from '../../src/domain/customer/events.ts'
+import * as correction from '../../src/domain/customer/correction.ts'
 import * as identifiers from '../../src/domain/customer/identifiers.ts'
 import * as lifecycle from '../../src/domain/customer/lifecycle.ts'
 import * as ownership from '../../src/domain/customer/ownership.ts'
@@ -22,7 +23,7 @@ import * as reports from '../../src/domain/record-report/judging.ts'
 import { aboutOf, recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../../src/domain/record-report/record-report.ts'
 import { isRejection } from '../../src/domain/rejection.ts'
 import { listed } from '../../src/domain/customer/ownership-changes.ts'
-import { byAdmin, created, departed, field, fold, identityOf, label, organisation, person, personalInClear, recorded, withCategory, withPolicy } from '../support/given.ts'
+import { byAdmin, created, departed, eventIdOf, field, fold, identityOf, label, organisation, person, personalInClear, recorded, withCategory, withPolicy } from '../support/given.ts'
 
 /*
  * Commands at random, one after the other, on the state the earlier ones led to. Whatever they are and whatever
@@ -126,6 +127,14 @@ const of = <Command>(schema: z.ZodType<Command>, decide: (state: Customer, comma
 const ofContact = <Command>(schema: z.ZodType<Command>, decide: (state: Customer, command: Command, context: Context) => Decision<CustomerEvent>, body: fc.Arbitrary<object>): fc.Arbitrary<CustomerStep> =>
   fc.tuple(fc.nat(3), body).map(([pick, given]) => (state) => run(schema, decide, { customerId: 'c', contactId: [...state.contacts.keys(), ...state.removedContacts][pick] ?? 'nobody', ...given }))
 
+/** Corrects one of the changes in force, or an event that is none of them. */
+const correctStep: fc.Arbitrary<CustomerStep> = fc.record({ pick: fc.nat(9), ownerId: fc.option(employeeId), effectiveAt, correctedBy: fc.constantFrom('an event', null) }).map(({ pick, ownerId, correctedBy, ...when }) => (before) => {
+  const changes = listed(before.ownership)
+  const changed = changes[pick % (changes.length + 1)]
+  const named = { revision: changed?.revision ?? pick, correctedBy: changed ? null : correctedBy }
+  return (state, context, arrange) => correction.correctOwnership(state, { ...correction.CorrectOwnership.parse(arrange({ customerId: 'c', corrects: eventIdOf(named.revision), ownerId, ...when, reason: person.said })), named }, context)
+})
+
 const createStep = (category: fc.Arbitrary<string>) => of(profile.CreateCustomer, profile.create, fc.record({
   category, name, identifiers: fc.array(identifier, { maxLength: 2 }), fields: fieldValues, contacts: fc.array(fc.record({ name: fc.constant(person.contact), fields: contactFields }), { maxLength: 2 }),
   claim: fc.boolean(), enteredBy: fc.constantFrom('clerk', 'somebody-else', undefined), enteredAt: effectiveAt, effectiveAt: fc.constantFrom(undefined, instant(-2), instant(0), instant(40)),
@@ -145,6 +154,7 @@ const customerStep: fc.Arbitrary<CustomerStep> = fc.oneof(
   { arbitrary: of(ownership.TransferOwnership, ownership.transfer, fc.record({ to: employeeId, reason: fc.constant(person.said), effectiveAt })), weight: 3 },
   of(SettleDispute, settleDispute, fc.record({ to: employeeId, reportId: fc.constantFrom('5d3c1f5e-0c1b-5f0a-9a3e-7b1d2c4e6f80', '6e4d2a6f-1d2c-5a1b-8b4f-8c2e3d5f7a91') })),
   { arbitrary: of(ownership.ReleaseOwnership, ownership.release, fc.record({ reason: fc.constant(person.said), effectiveAt })), weight: 3 },
+  { arbitrary: correctStep, weight: 4 },
   of(ownership.ShareCustomer, ownership.share, fc.tuple(recipient, fc.constantFrom('read', 'work')).map(([whom, access]) => ({ ...whom, access }))),
   { arbitrary: of(ownership.RevokeShare, ownership.revokeShare, recipient), weight: 2 },
   { arbitrary: of(lifecycle.ChangeStage, lifecycle.changeStage, fc.record({ to: fc.constantFrom('target', 'target', 'prospect', 'prospect', 'active', 'dormant', 'lost', 'growth'), reason })), weight: 3 },
@@ -163,17 +173,20 @@ const caller = fc.oneof(
 const contextOf = (index: number, now: Instant, one: Caller, among: Organisation): Context =>
   ({ now, caller: one, organisation: among, commandId: `command-${index}`, newId: (what) => `command-${index}-${what.replace('/', '-')}`, identityOf })
 
-/** The latest by effective time that is not after D, ties by revision: from the events alone. */
+/** The latest by effective time that is not after D, ties by place: from the events alone. A correction takes the place of what it names, or one of its own at another time. */
 const ownerByDefinition = (log: readonly Recorded<CustomerEvent>[], at: Instant): string | null | undefined => {
-  let best: { at: Instant; revision: number; ownerId: string | null } | undefined
+  const changes = new Map<number, { at: Instant; place: number; ownerId: string | null }>()
   for (const event of log) {
-    const pooled = event.type === 'CustomerCreated' || event.type === 'OwnershipReleased'
-    if (!pooled && event.type !== 'OwnershipClaimed' && event.type !== 'OwnershipAssigned' && event.type !== 'OwnershipTransferred') continue
-    if (event.effectiveAt > at) continue
-    const isLater = best === undefined || event.effectiveAt > best.at || (event.effectiveAt === best.at && event.revision > best.revision)
-    if (isLater) best = { at: event.effectiveAt, revision: event.revision, ownerId: pooled ? null : event.data.ownerId }
+    const change = { at: event.effectiveAt, place: event.revision }
+    if (event.type === 'CustomerCreated' || event.type === 'OwnershipReleased') changes.set(event.revision, { ...change, ownerId: null })
+    if (event.type === 'OwnershipClaimed' || event.type === 'OwnershipAssigned' || event.type === 'OwnershipTransferred') changes.set(event.revision, { ...change, ownerId: event.data.ownerId })
+    if (event.type === 'OwnershipCorrected') {
+      const corrected = changes.get(event.data.correctsRevision)
+      changes.delete(event.data.correctsRevision)
+      changes.set(event.revision, { ...change, ...(corrected?.at === change.at ? { place: corrected.place } : {}), ownerId: event.data.ownerId })
+    }
   }
-  return best?.ownerId
+  return [...changes.values()].filter((one) => one.at <= at).toSorted((a, b) => (a.at === b.at ? a.place - b.place : a.at < b.at ? -1 : 1)).at(-1)?.ownerId
 }
 
 describe('a customer, whatever was done to it', () => {
@@ -189,8 +202,9 @@ describe('a customer, whatever was done to it', () => {
         attempt('c', step(stream('c').state), contextOf(index, instant(steps), one, among))
         const { state, log } = stream('c')
         const changes = listed(state.ownership)
-        expect(changes).toEqual(changes.toSorted((a, b) => (a.at === b.at ? a.revision - b.revision : a.at < b.at ? -1 : 1)))
-        expect(changes.every((change, place) => place === 0 || change.revision !== changes[place - 1]?.revision)).toBe(true)
+        expect(changes.every((change, place) => place === 0 || change.at >= (changes[place - 1]?.at ?? ''))).toBe(true)
+        expect(new Set(changes.map(({ revision }) => revision)).size).toBe(changes.length)
+        expect(changes[0]?.at).toBe(log.find(({ type }) => type === 'CustomerCreated')?.effectiveAt)
         for (const at of changes.flatMap((change) => [change.at, new Date(Date.parse(change.at) - 1).toISOString(), later(change.at)])) expect(ownershipAt(state, at)?.ownerId).toBe(ownerByDefinition(log, at))
         expect(ownershipNow(state)).toBe(ownershipAt(state, instant(steps)))
       })
@@ -202,9 +216,9 @@ describe('a customer, whatever was done to it', () => {
   test('and was led to every kind of event and refusal there is', () => {
     expect([...met]).toEqual(expect.arrayContaining([
       'CustomerCreated', 'ProfileChanged', 'CustomerRecategorised', 'ContactAdded', 'ContactChanged', 'ContactRemoved', 'IdentifierAdded', 'IdentifierReleased', 'EntryAbandoned', 'OwnershipClaimed',
-      'OwnershipAssigned', 'OwnershipTransferred', 'OwnershipReleased', 'CustomerShared', 'ShareRevoked', 'StageChanged', 'TierUpgraded', 'TierDowngraded',
+      'OwnershipAssigned', 'OwnershipTransferred', 'OwnershipReleased', 'OwnershipCorrected', 'CustomerShared', 'ShareRevoked', 'StageChanged', 'TierUpgraded', 'TierDowngraded',
       'customer-not-found', 'contact-not-found', 'unknown-reference', 'invalid-fields', 'invalid-effective-time', 'on-behalf-of-required', 'customer-exists', 'identifier-not-held', 'already-owned',
-      'not-owned', 'move-not-allowed', 'reason-required', 'not-an-upgrade', 'not-a-downgrade', 'employee-departed',
+      'not-owned', 'already-corrected', 'move-not-allowed', 'reason-required', 'not-an-upgrade', 'not-a-downgrade', 'employee-departed',
     ]))
   })
 })

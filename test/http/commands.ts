@@ -66,6 +66,7 @@ export const later: Record<string, string> = {
   'dismiss-report': 'manager system',
   'pass-report-deadline': 'system',
   'settle-dispute': 'system',
+  'correct-ownership': 'manager system',
   'merge-customers': 'manager system',
   'reverse-merge': 'manager system',
   'pass-complaint-deadline': 'system',

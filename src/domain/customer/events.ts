@@ -59,6 +59,8 @@ export const events = {
   OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.enum(['assignment', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
   OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
   OwnershipReleased: z.object({ from: z.string(), basis: z.literal('voluntary-release'), reason: FreeText.nullable() }),
+  /** An earlier change of owner was entered wrongly: this one stands in its place. Both stay on record. `corrects` is the id of its event. */
+  OwnershipCorrected: z.object({ corrects: z.string(), correctsRevision: z.number().int(), from: z.string().nullable(), ownerId: z.string().nullable(), basis: z.literal('correction'), reason: FreeText }),
   CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
   ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
   StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.enum(['command', 'purchase']), reason: FreeText.nullable(), purchaseId: z.string().optional() }),
