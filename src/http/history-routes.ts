@@ -42,7 +42,7 @@ export const historyRoutes = (services: Services) => async (app: FastifyInstance
 
   /** The events of the customer and of what lies beside it, after a position. Streams of one customer are short. */
   const eventsOf = async (customerId: string, waitFor: bigint | undefined, after: bigint): Promise<RecordedEvent[]> => {
-    const { result: complaintIds } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, customerId))
+    const { result: complaintIds } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, [customerId]))
     const streams = [customerStream(customerId), purchasesStream(customerId), engagementStream(customerId), ...complaintIds.map(complaintStream)]
     const events = (await Promise.all(streams.map((stream) => Array.fromAsync(runtime.store.readStream(stream))))).flat()
     return events.filter(({ position }) => position > after).sort((one, other) => (one.position < other.position ? -1 : 1))

@@ -17,6 +17,7 @@ const list = (items: readonly string[]): string => items.join(', ')
 const fieldsOf = (data: { name?: unknown; fields: object }): string => list([...('name' in data && data.name !== undefined ? ['name'] : []), ...Object.keys(data.fields)])
 const withWhom = ({ kind, id }: { kind: 'employee' | 'department'; id: string }): Words => ({ en: `${kind} ${id}`, zh: `${kind === 'employee' ? '员工' : '部门'} ${id}` })
 const claimed = { 'first-entry': { en: 'by entering it first', zh: '首次录入' }, claim: { en: 'from the public pool', zh: '自公海领取' } }
+const releasedBy = (from: string) => ({ 'voluntary-release': { en: `Released by ${from}`, zh: `${from} 释放` }, 'protection-lapsed': { en: `Lapsed from ${from}`, zh: `${from} 保护期届满，收回` } })
 const steps = { accept: '受理', reply: '答复', act: '行动', 'follow-up': '回访', improve: '改进' }
 const escalations = { 'beyond-authority': '超出权限', 'serious-harm': '可能造成严重损害', 'several-departments': '涉及多个部门', 'rejected-resolution': '客户不接受处理结果', 'deadline-passed': '逾期' }
 
@@ -37,9 +38,13 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   OwnershipClaimed: ({ ownerId, basis }) => ({ en: `${ownerId} took it ${claimed[basis].en}`, zh: `${ownerId} 取得归属：${claimed[basis].zh}` }),
   OwnershipAssigned: ({ ownerId }) => ({ en: `Assigned to ${ownerId}`, zh: `分配给 ${ownerId}` }),
   OwnershipTransferred: ({ from, ownerId }) => ({ en: `Transferred from ${from} to ${ownerId}`, zh: `由 ${from} 转交给 ${ownerId}` }),
-  OwnershipReleased: ({ from }) => ({ en: `Released by ${from} to the public pool`, zh: `${from} 释放到公海` }),
-  CustomerShared: ({ with: other, access }) => ({ en: `Shared with ${withWhom(other).en} to ${access}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}）` }),
-  ShareRevoked: ({ with: other }) => ({ en: `No longer shared with ${withWhom(other).en}`, zh: `取消对${withWhom(other).zh}的共享` }),
+  OwnershipReleased: ({ from, basis, lapse }) => ({ en: `${releasedBy(from)[basis].en} to the public pool${lapse ? `: protected since ${lapse.protectedSince}, for ${lapse.days} days` : ''}`, zh: `${releasedBy(from)[basis].zh}到公海${lapse ? `：自 ${lapse.protectedSince} 起保护 ${lapse.days} 天` : ''}` }),
+  CustomerShared: ({ with: other, access, until }) => ({ en: `Shared with ${withWhom(other).en} to ${access}${until === undefined ? '' : ` until ${until}`}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}${until === undefined ? '' : `，至 ${until}`}）` }),
+  ShareRevoked: ({ with: other, cause }) => ({ en: `No longer shared with ${withWhom(other).en}${cause ? ': its time was over' : ''}`, zh: cause ? `对${withWhom(other).zh}的共享到期` : `取消对${withWhom(other).zh}的共享` }),
+  ProtectionLapseWarned: ({ ownerId, protectedSince, lapsesAt }) => ({ en: `${ownerId} was warned that the protection that began ${protectedSince} lapses ${lapsesAt}`, zh: `提醒 ${ownerId}：自 ${protectedSince} 起的保护期将于 ${lapsesAt} 届满` }),
+  ProtectionRenewed: ({ ownerId }) => ({ en: `The protection for ${ownerId} began anew`, zh: `${ownerId} 的保护期重新起算` }),
+  ProtectionLocked: ({ until }) => ({ en: `Cannot lapse ${until === null ? 'until it is unlocked' : `until ${until}`}`, zh: `锁定归属${until === null ? '' : `，至 ${until}`}` }),
+  ProtectionUnlocked: () => ({ en: 'May lapse again', zh: '解除归属锁定' }),
   StageChanged: ({ from, to, move, cause }) => ({ en: `Went from stage ${from} to ${to} (${move})${cause === 'purchase' ? ', by a purchase' : ''}`, zh: `阶段由 ${from} 变为 ${to}（${move}）${cause === 'purchase' ? '，因购买' : ''}` }),
   TierUpgraded: ({ from, to, basis }) => ({ en: `Raised from tier ${from} to ${to}, on ${basis}`, zh: `等级由 ${from} 升为 ${to}，依据 ${basis}` }),
   TierUpgradeProposed: ({ from, to, basis }) => ({ en: `Speaks for a rise from tier ${from} to ${to}, on ${basis}`, zh: `建议等级由 ${from} 升为 ${to}，依据 ${basis}` }),

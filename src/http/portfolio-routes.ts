@@ -100,7 +100,7 @@ export const portfolioRoutes = (services: Services) => async (app: FastifyInstan
 }
 
 /** A manager asks about their own departments, a clerk about nobody else. */
-const requireDepartment = ({ role, employeeId }: Claims, departmentId: string, organisation: Organisation): void => {
+export const requireDepartment = ({ role, employeeId }: Claims, departmentId: string, organisation: Organisation): void => {
   if (role === 'system' || role === 'auditor') return
   const own = organisation.employees.get(employeeId ?? '')?.departmentId
   if (role === 'manager' && own !== undefined && isBelow(organisation, departmentId, own)) return

@@ -3,11 +3,13 @@ import type { StoredFieldValue } from '../category/template.ts'
 import { events, isFence, kind, type CustomerEvent, type SharedWith, type StoredFields } from './events.ts'
 import type { IdentifierKind } from './identifier.ts'
 import { applyMerge, chosenByHand, neverMerged, type Merging } from './merge.ts'
+import { applyProtection, unprotected, type Protection } from './protection.ts'
 import { latestWhere, withChange, type OwnershipChange, type OwnershipChanges } from './ownership-changes.ts'
 
 // State: only what decisions need.
 export type FieldValues = Record<string, StoredFieldValue>
-export type Share = { with: SharedWith; access: 'read' | 'work' }
+/** Null in `until`: until it is revoked. */
+export type Share = { with: SharedWith; access: 'read' | 'work'; until: Instant | null }
 
 export type Customer = Merging & {
   status: 'none' | 'entered'
@@ -27,6 +29,7 @@ export type Customer = Merging & {
   /** Changes of owner in order of effective time, ties by revision. The first is the entry itself, without owner. */
   ownership: OwnershipChanges
   shares: readonly Share[]
+  protection: Protection
   stage: string
   stageSince: Instant
   tier: string
@@ -36,7 +39,7 @@ export type Customer = Merging & {
 
 const nobody: Customer = {
   ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
+  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], protection: unprotected, stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -100,9 +103,14 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'OwnershipReleased':
       return { ...state, ownership: changeOwner(state.ownership, event, null) }
     case 'CustomerShared':
-      return { ...state, shares: [...state.shares.filter((one) => !sameShare(one, event.data.with)), { with: event.data.with, access: event.data.access }] }
+      return { ...state, shares: [...state.shares.filter((one) => !sameShare(one, event.data.with)), { with: event.data.with, access: event.data.access, until: event.data.until ?? null }] }
     case 'ShareRevoked':
       return { ...state, shares: state.shares.filter((one) => !sameShare(one, event.data.with)) }
+    case 'ProtectionLapseWarned':
+    case 'ProtectionRenewed':
+    case 'ProtectionLocked':
+    case 'ProtectionUnlocked':
+      return state
     case 'StageChanged':
       return { ...state, stage: event.data.to, stageSince: event.effectiveAt }
     case 'TierUpgraded':
@@ -126,7 +134,7 @@ export const customer: Decider<Customer, CustomerEvent> = {
   events,
   parse: eventParser(events),
   initialState: nobody,
-  evolve: (state, event) => ({ ...apply(state, event), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }),
+  evolve: (state, event) => ({ ...apply(state, event), protection: applyProtection(state.protection, event), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }),
 }
 
 /** The change of owner in force at an instant: the latest by effective time not after it, ties by revision. */
