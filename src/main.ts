@@ -31,6 +31,7 @@ import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
 import { openStorage } from './storage.ts'
+import { version } from './version.ts'
 
 /** Everything below HTTP, wired: what the service and the command line both stand on. */
 export type Core = {
@@ -55,7 +56,7 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const { pool, db, store, keyring, codec, close: closeStorage } = openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
+  const { pool, db, store, keyring, codec, close: closeStorage } = await openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
   const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
@@ -155,8 +156,6 @@ const databaseUrlFile = (config: Config) => join(config.dataDir, 'database-url')
 
 /** Where the embedded Postgres of a running service is reached. */
 export const runningDatabaseUrl = async (config: Config): Promise<string> => (await readFile(databaseUrlFile(config), 'utf8')).trim()
-
-export const version = '0.1.0'
 
 const DRAIN_MS = 30_000
 const SCRAPE_MS = 2000

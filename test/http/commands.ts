@@ -1,3 +1,4 @@
+import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { individual, nextMobile } from './people.ts'
 
 /** What a body may refer to: a customer the caller may work on, with a contact and an identifier. */
@@ -40,7 +41,7 @@ export const commands: Record<string, Row> = {
   'depart-employee': { roles: 'admin', body: () => ({ employeeId: 'leaver', reason: '退休' }) },
   'define-category': { roles: 'admin', body: () => ({ categoryId: newId('category'), ...definition() }) },
   'revise-category': { roles: 'admin', body: () => ({ categoryId: 'competitor', ...definition(), reason: '试' }) },
-  'define-policy': { roles: 'admin', body: () => ({ policy: 'ownership', value: { backdatingDays: 3650 } }) },
+  'define-policy': { roles: 'admin', body: () => ({ policy: 'ownership', value: defaultPolicies.ownership }) },
   'revise-policy': { roles: 'admin', body: () => ({ policy: 'ownership', value: { backdatingDays: 3000 }, reason: '试' }) },
 }
 
