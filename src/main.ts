@@ -9,6 +9,7 @@ import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
 import type { FindDue } from './commands/processes/deadlines.ts'
+import { PROCESS as HANDOVERS, runHandovers } from './commands/processes/handovers.ts'
 import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
 import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
@@ -28,6 +29,7 @@ import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
+import { makeHandoverBook } from './projections/handovers/work.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
@@ -72,6 +74,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    handovers: makeHandoverBook(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -190,7 +193,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: signingRoots(core, logger),
+      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: { ...signingRoots(core, logger), ...handingOver(core) },
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -257,6 +260,10 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
 /** The process that signs roots, unless the configuration wants none. */
 const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
   rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
+
+/** The process that moves the customers of handovers. */
+const handingOver = ({ runtime, processLog: log, readModels }: Core): NonNullable<ProcessDependencies['others']> =>
+  ({ [HANDOVERS]: (until) => runHandovers({ runtime, log, book: makeHandoverBook(readModels) }, until) })
 
 /** The deadlines of complaints, as their read model has them; none while it is being built. */
 const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {

@@ -50,6 +50,7 @@ export const rejections = {
   'case-not-found': { status: 404, title: 'No such duplicate case', receipt: false, advice: 'Check the caseId; find cases with GET /duplicate-cases.' },
   'case-dismissed': { status: 409, title: 'The two customers were judged to be different', receipt: true, advice: 'With new evidence, open-duplicate-case with a note opens the case again.' },
   'case-merged': { status: 409, title: 'The two customers have been merged', receipt: true, advice: 'reverse-merge gives both back.' },
+  'handover-not-found': { status: 404, title: 'No such handover', receipt: false, advice: 'GET /handovers lists them.' },
   'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
 } as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
 

@@ -13,6 +13,7 @@ type Words = Record<Language, string>
 
 const money = ({ amount, currency }: Money): string => `${(amount / 100).toFixed(2)} ${currency}`
 const owner = (id: string | null, pool: string): string => id ?? pool
+const departed = (basis: string): Words => (basis === 'departure' ? { en: ', who departed', zh: '（离职交接）' } : { en: '', zh: '' })
 const list = (items: readonly string[]): string => items.join(', ')
 const fieldsOf = (data: { name?: unknown; fields: object }): string => list([...('name' in data && data.name !== undefined ? ['name'] : []), ...Object.keys(data.fields)])
 const withWhom = ({ kind, id }: { kind: 'employee' | 'department'; id: string }): Words => ({ en: `${kind} ${id}`, zh: `${kind === 'employee' ? '员工' : '部门'} ${id}` })
@@ -36,8 +37,8 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   EntryAbandoned: ({ by }) => ({ en: `What had been reserved for it so far became void (attempt of ${by})`, zh: `此前的标识预留作废（${by} 的尝试）` }),
   OwnershipClaimed: ({ ownerId, basis }) => ({ en: `${ownerId} took it ${claimed[basis].en}`, zh: `${ownerId} 取得归属：${claimed[basis].zh}` }),
   OwnershipAssigned: ({ ownerId }) => ({ en: `Assigned to ${ownerId}`, zh: `分配给 ${ownerId}` }),
-  OwnershipTransferred: ({ from, ownerId }) => ({ en: `Transferred from ${from} to ${ownerId}`, zh: `由 ${from} 转交给 ${ownerId}` }),
-  OwnershipReleased: ({ from }) => ({ en: `Released by ${from} to the public pool`, zh: `${from} 释放到公海` }),
+  OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from}${departed(basis).en} to ${ownerId}`, zh: `由 ${from} 转交给 ${ownerId}${departed(basis).zh}` }),
+  OwnershipReleased: ({ from, basis }) => (basis === 'voluntary-release' ? { en: `Released by ${from} to the public pool`, zh: `${from} 释放到公海` } : { en: `Handed over from ${from}${departed(basis).en} to the public pool`, zh: `由 ${from} 移入公海${departed(basis).zh}` }),
   CustomerShared: ({ with: other, access }) => ({ en: `Shared with ${withWhom(other).en} to ${access}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}）` }),
   ShareRevoked: ({ with: other }) => ({ en: `No longer shared with ${withWhom(other).en}`, zh: `取消对${withWhom(other).zh}的共享` }),
   StageChanged: ({ from, to, move, cause }) => ({ en: `Went from stage ${from} to ${to} (${move})${cause === 'purchase' ? ', by a purchase' : ''}`, zh: `阶段由 ${from} 变为 ${to}（${move}）${cause === 'purchase' ? '，因购买' : ''}` }),

@@ -56,8 +56,9 @@ export const events = {
   EntryAbandoned: z.object({ by: z.string() }),
   OwnershipClaimed: z.object({ ownerId: z.string(), basis: z.enum(['first-entry', 'claim']), reason: FreeText.nullable() }),
   OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.literal('assignment'), reason: FreeText.nullable() }),
-  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.literal('transfer'), reason: FreeText.nullable() }),
-  OwnershipReleased: z.object({ from: z.string(), basis: z.literal('voluntary-release'), reason: FreeText.nullable() }),
+  /** `handoverId`: as one of the customers of that handover. */
+  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional() }),
+  OwnershipReleased: z.object({ from: z.string(), basis: z.enum(['voluntary-release', 'transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional() }),
   CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
   ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
   StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.enum(['command', 'purchase']), reason: FreeText.nullable(), purchaseId: z.string().optional() }),

@@ -38,7 +38,7 @@ export const checkEffectiveTime = (state: Customer, at: Instant | undefined, { n
 const notFound = reject('customer-not-found', 'No customer has this id.')
 const free = (customerId: string, text: string | undefined) => (text === undefined ? null : personal(subject(customerId), text))
 
-const accept = (event: CustomerEvent, at: Instant | undefined, { organisation }: Context): Accepted<CustomerEvent> => ({
+export const accept = (event: CustomerEvent, at: Instant | undefined, { organisation }: Context): Accepted<CustomerEvent> => ({
   events: [event],
   ...(at === undefined ? {} : { effectiveAt: at }),
   policies: [policyReference(organisation, 'ownership')],
@@ -53,7 +53,7 @@ const notOwned = (holder: OwnershipChange | undefined): Rejection =>
   reject('not-owned', 'The customer is in the public pool at that time.', { extensions: { since: holder?.at ?? null } })
 
 /** Only an employee who is still here may come to own a customer. */
-const knownEmployee = (employeeId: string, { organisation }: Context, path = 'to'): Rejection | undefined => {
+export const knownEmployee = (employeeId: string, { organisation }: Context, path = 'to'): Rejection | undefined => {
   const employee = organisation.employees.get(employeeId)
   if (!employee) return reject('unknown-reference', 'The employee does not exist.', { errors: [{ path, message: 'no employee has this id' }] })
   return employee.departed ? reject('employee-departed', 'The employee has departed and can own no customer.') : undefined
