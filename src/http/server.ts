@@ -17,6 +17,7 @@ import { descriptionRoutes } from './description-routes.ts'
 import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { handoverRoutes } from './handover-routes.ts'
 import { historyRoutes } from './history-routes.ts'
 import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
@@ -116,6 +117,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(auditRoutes(services))
     await api.register(historyRoutes(services))
     await api.register(portfolioRoutes(services))
+    await api.register(handoverRoutes(services))
   })
   return app
 }

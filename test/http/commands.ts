@@ -65,6 +65,10 @@ export const later: Record<string, string> = {
   'pass-complaint-deadline': 'system',
   'activate-by-purchase': 'system',
   'assess-spend': 'system',
+  'transfer-portfolio': 'manager system',
+  'start-handover': 'system',
+  'complete-handover': 'system',
+  'hand-over-customer': 'system',
 }
 
 /** Commands of customers that change one that is there, by what they need (issue 3, "Who may what"). */
@@ -85,6 +89,9 @@ export const queries: Record<string, string> = {
   'get-history': 'clerk manager system auditor',
   'get-employee-portfolio': 'clerk manager system auditor',
   'get-department-portfolio': 'manager system auditor',
+  'find-handovers': 'clerk manager system admin auditor',
+  'get-handover': 'clerk manager system admin auditor',
+  'get-handover-ledger': 'clerk manager system admin auditor',
   'get-events': 'auditor',
   'list-attempts': 'auditor',
   'list-reads': 'auditor',
