@@ -5,6 +5,7 @@ import { handleNamed } from '../src/commands/send.ts'
 import { firstDepartment } from '../src/commands/bootstrap.ts'
 import type { Caller } from '../src/domain/decider.ts'
 import { openCore } from '../src/main.ts'
+import { projections } from '../src/projections/all.ts'
 import { fillLog } from './fill.ts'
 import { portfolio } from './mix.ts'
 import type { BenchmarkOptions, Figure } from './report.ts'
@@ -19,7 +20,7 @@ const LEAVER = 'leaver'
 
 const admin: Caller = { actor: 'admin', role: 'admin', employeeId: 'admin', onBehalfOf: null }
 const Handovers = z.object({ items: z.array(z.object({ handoverId: z.string(), held: z.number(), moved: z.number(), pooled: z.number(), otherwise: z.number(), remaining: z.number(), completedAt: z.string().nullable() })) })
-const Projections = z.object({ items: z.array(z.looseObject({ state: z.string() })) })
+const Projections = z.object({ items: z.array(z.object({ state: z.string(), lag: z.number() })) })
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -48,12 +49,25 @@ const measureOn = async ({ url, pool, folder }: World, { customers, kills, say }
 
   let service = await startServiceOn(url, dataDir)
   const ask = async <T>(path: string, role: string, shape: z.ZodType<T>, init: RequestInit = {}): Promise<T> => {
-    const response = await fetch(`${service.url}${path}`, { ...init, headers: { authorization: `Bearer ${await service.token(role)}`, 'content-type': 'application/json' } })
+    const send = async () => fetch(`${service.url}${path}`, { ...init, headers: { authorization: `Bearer ${await service.token(role)}`, 'content-type': 'application/json' } })
+    let response = await send()
+    // Still catching up with what it has just written.
+    while (response.status === 503) {
+      await pause(LOOK_MS)
+      response = await send()
+    }
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
     return shape.parse(await response.json())
   }
+  /** Every read model is there and at the end of the log. */
+  const untilLive = async (): Promise<void> => {
+    const items = (await ask('/projections', 'admin', Projections)).items.filter(({ state, lag }) => state === 'live' && lag === 0)
+    if (items.length >= projections.length) return
+    await pause(LOOK_MS)
+    await untilLive()
+  }
   try {
-    while ((await ask('/projections', 'admin', Projections)).items.some(({ state }) => state !== 'live')) await pause(LOOK_MS)
+    await untilLive()
     await pool.query('vacuum analyze')
 
     say(`the read models are there: the employee departs${kills > 0 ? `, and the service is killed ${kills} times` : ''}`)
@@ -73,7 +87,7 @@ const measureOn = async ({ url, pool, folder }: World, { customers, kills, say }
     }
     const seconds = (performance.now() - started) / 1000
     const { position } = await ask('/commands/register-department', 'admin', z.looseObject({ position: z.string() }), { method: 'POST', body: JSON.stringify({ name: '收尾' }) })
-    while ((await ask('/projections', 'admin', Projections)).items.some(({ state }) => state !== 'live')) await pause(LOOK_MS)
+    await untilLive()
     const { items: [ledger] } = await ask(`/handovers?from=${LEAVER}&after=${position}`, 'auditor', Handovers)
     await check(pool, customers, ledger)
     say(`each of ${customers.toLocaleString('en')} customers was moved exactly once, none was lost, and the ledger says so${kills > 0 ? `; the service was killed ${killed} times` : ''}`)

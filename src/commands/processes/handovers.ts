@@ -22,13 +22,14 @@ export const departed = async (_runtime: Runtime, one: DomainEvent, stored: Reco
   return [{ command: 'start-handover', key: `start/${handoverId}`, body, causationId: stored.id, correlationId: stored.metadata.$correlationId }]
 }
 
+/** Customers planned at once. */
 const PAGE = 2000
 /** Commands under way at once: as many as the log takes in one commit without anybody waiting. */
 const AT_ONCE = 128
 const IDLE_MS = 500
 const NOT_YET_MS = 20
 
-type Dependencies = { runtime: Runtime; log: ProcessLog; book: HandoverBook }
+type Dependencies = { runtime: Runtime; log: ProcessLog; book: HandoverBook; pageSize?: number; idleMs?: number }
 
 /**
  * Moves the customers of every handover, the first begun first, each in the order in which they were entered; those
@@ -36,21 +37,22 @@ type Dependencies = { runtime: Runtime; log: ProcessLog; book: HandoverBook }
  * died, the read model is waited for: what it lists then is what is left. A customer is moved by a command whose key
  * follows from the handover, the holding and who takes over, and which does nothing where the holding has ended.
  */
-export const runHandovers = async ({ runtime, log, book }: Dependencies, until: AbortSignal): Promise<void> => {
+export const runHandovers = async (dependencies: Dependencies, until: AbortSignal): Promise<void> => {
+  const { runtime, book, idleMs = IDLE_MS } = dependencies
   while (!until.aborted) {
     if ((await book.open(0n))?.length === 0) {
-      await pause(IDLE_MS, until)
+      await pause(idleMs, until)
       continue
     }
     const open = await book.open(await runtime.store.head())
     let moved = 0
-    for (const handover of open ?? []) moved += await moveOn({ runtime, log, book }, handover, until)
-    if (moved === 0) await pause(open ? IDLE_MS : NOT_YET_MS, until)
+    for (const handover of open ?? []) moved += await moveOn(dependencies, handover, until)
+    if (moved === 0) await pause(open ? idleMs : NOT_YET_MS, until)
   }
 }
 
 /** One pass over whom a handover has left; or its completion. Answers how much came of it. */
-const moveOn = async ({ runtime, log, book }: Dependencies, handover: OpenHandover, until: AbortSignal): Promise<number> => {
+const moveOn = async ({ runtime, log, book, pageSize = PAGE }: Dependencies, handover: OpenHandover, until: AbortSignal): Promise<number> => {
   if (handover.remaining === 0) return completed({ runtime, log }, handover)
   await runtime.organisation.refresh()
   const organisation = runtime.organisation.current()
@@ -64,12 +66,12 @@ const moveOn = async ({ runtime, log, book }: Dependencies, handover: OpenHandov
     return parked.has(intent.key) ? Promise.resolve(0) : send({ runtime, log }, intent)
   }
   let moved = 0
-  let next = book.pending(handover.handoverId, { after: undefined, limit: PAGE })
+  let next = book.pending(handover.handoverId, { after: undefined, limit: pageSize })
   for (;;) {
     const page = await next
     // Who has departed since takes nothing more: the next pass plans anew.
     if (page.length === 0 || until.aborted || runtime.organisation.current().employees !== organisation.employees) return moved
-    next = book.pending(handover.handoverId, { after: page.at(-1)?.place, limit: PAGE })
+    next = book.pending(handover.handoverId, { after: page.at(-1)?.place, limit: pageSize })
     next.catch(() => undefined)
     const target = assign(page)
     const answers = await eachOf(page, (customer) => move(customer, target(customer.customerId)), until)
