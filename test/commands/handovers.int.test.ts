@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { handleNamed } from '../../src/commands/send.ts'
 import { handovers } from '../../src/projections/handovers/project.ts'
 import { compareWithReplay } from '../../src/projections/rebuild.ts'
 import { behalfOf, send } from '../projections/world.ts'
-import { attempt, dying, enterFor, expectHandedOver, makeHandoverWorld, type HandoverWorld } from './handovers.world.ts'
+import { attempt, claimLate, dying, enterFor, expectHandedOver, makeHandoverWorld, type HandoverWorld } from './handovers.world.ts'
 
 const Preview = z.looseObject({ handover: z.object({ from: z.string(), rule: z.looseObject({}), held: z.number(), to: z.array(z.object({ employeeId: z.string(), customers: z.number() })), pool: z.number() }) })
 const admin = { actor: 'admin', role: 'admin', employeeId: 'admin', onBehalfOf: null } as const
@@ -37,10 +38,9 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
     await enter('a', 3)
     const rule = { to: 'department', departmentId: id, by: 'load' }
     await world.runner.caughtUp()
-    const dryRun = await attempt({ ...world.runtime, handovers: world.book }, 'depart-employee', { employeeId: called('leaver'), reason: '离职', handover: rule }, admin)
-    expect(dryRun.status).toBe(200)
-    const told = await (await import('../../src/commands/handover-plan.ts')).previewHandover({ ...world.runtime, handovers: world.book }, called('leaver'), undefined)
-    expect(Preview.parse(told).handover).toMatchObject({ rule: { to: 'pool' } })
+    const preview = await handleNamed({ ...world.runtime, handovers: world.book }, 'depart-employee', { employeeId: called('leaver'), reason: '离职', handover: rule }, { caller: admin, dryRun: true })
+    expect(Preview.parse(preview.body).handover).toEqual({ from: called('leaver'), rule, held: 9, to: [{ employeeId: called('a'), customers: 3 }, { employeeId: called('b'), customers: 6 }], pool: 0 })
+    await depart('leaver', rule)
     await world.settle()
     const [first] = await world.ledger(called('leaver'))
     expect(first).toMatchObject({ cause: 'departure', rule, ruleBy: 'command', startedBy: 'admin', held: 9, later: 0, moved: 9, pooled: 0, otherwise: 0, remaining: 0, completedAt: expect.any(String) })
@@ -49,7 +49,7 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
     expect(first?.customers.map(({ customerId }) => customerId)).toEqual(Array.from({ length: 9 }, (_, index) => called(`leaver${index + 1}`)))
 
     // A claim that was under way lands on who has departed: it is handed over as it appears.
-    await enter('leaver', 1, {}, 'late')
+    await claimLate(world, called('leaver'), called('late'))
     await world.settle()
     const [after] = await world.ledger(called('leaver'))
     expect(after).toMatchObject({ held: 9, later: 1, moved: 10, remaining: 0, completedAt: first?.completedAt })
@@ -98,10 +98,10 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
     await enter('b', 1)
     await depart('leaver', { to: 'successor', employeeId: called('b') })
     await world.settle()
-    await enter('leaver', 1, {}, 'late')
-    await send(world.runtime, 'merge-customers', { customerIds: [called('b1'), called('late1')], survivorId: called('b1'), reason: '同一客户' })
+    await claimLate(world, called('leaver'), called('late'))
+    await send(world.runtime, 'merge-customers', { customerIds: [called('leaver1'), called('late')], survivorId: called('leaver1'), reason: '同一客户' })
     await world.settle()
-    await send(world.runtime, 'reverse-merge', { absorbedId: called('late1'), reason: '误合并' })
+    await send(world.runtime, 'reverse-merge', { absorbedId: called('late'), reason: '误合并' })
     await world.settle()
     const total = expectHandedOver(await world.readLog())
     expect(total.moved).toBeGreaterThan(0)
@@ -140,7 +140,7 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
             return
           case 'enter':
             // By one who may have departed: as a command that was under way.
-            if ('who' in one) await attempt(world.runtime, 'create-customer', { customerId: called(`late${(entered += 1)}`), category: 'individual-retail', name: '王小明', fields: { source: 'referral' } }, behalfOf(called(one.who)))
+            if ('who' in one) await claimLate(world, called(one.who), called(`late${(entered += 1)}`))
             return
           case 'merge':
             if ('other' in one && one.nth !== one.other) await attempt(world.runtime, 'merge-customers', { customerIds: [customerId, customers[one.other]], reason: '同一客户' })
@@ -172,9 +172,9 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
           expect({ moved: rows.filter(({ outcome, to }) => outcome === 'moved' && to !== null).length, pooled: rows.filter(({ outcome, to }) => outcome === 'moved' && to === null).length, otherwise: rows.filter(({ outcome }) => outcome === 'otherwise').length }).toEqual({ moved, pooled, otherwise })
         }
       }
-    }), { seed: 20261125, numRuns: 12 })
+    }), { seed: 20261125, numRuns: 8 })
     expect(met.killed).toBeGreaterThan(5)
-    expect(met.moved).toBeGreaterThan(30)
+    expect(met.moved).toBeGreaterThan(20)
     expect(met.pooled).toBeGreaterThan(10)
     expect(met.completed).toBeGreaterThan(15)
     expect(await compareWithReplay(world.rebuilding, handovers)).toEqual([])

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { departed, PROCESS, runHandovers } from '../../src/commands/processes/handovers.ts'
+import { departed, runHandovers } from '../../src/commands/processes/handovers.ts'
 import { followReactions } from '../../src/commands/processes/reactions.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { handleNamed } from '../../src/commands/send.ts'
@@ -14,7 +14,7 @@ import { findHandovers, handoverLedger } from '../../src/projections/handovers/q
 import { makeHandoverBook } from '../../src/projections/handovers/work.ts'
 import { makeReadModels } from '../../src/projections/read-models.ts'
 import { schemaOf } from '../../src/projections/projection.ts'
-import { behalfOf, makeWorld, send, until } from '../projections/world.ts'
+import { appendByHand, behalfOf, makeWorld, send, until } from '../projections/world.ts'
 
 /** The process was killed: nothing it sends arrives any more. */
 class Killed extends Error {}
@@ -64,12 +64,12 @@ export const makeHandoverWorld = async () => {
     const stop = new AbortController()
     const { folds: _folds, ...fresh } = world.runtime
     const running = process({ ...fresh, store }, stop.signal).then(() => undefined, (error: unknown) => error)
-    const looking = until('the handovers are done', isDone, 30_000)
+    const looking = until('the handovers are done, or the process was killed', async () => stop.signal.aborted || (await isDone()), 30_000)
     const ended = await Promise.race([running, looking.then(() => 'idle' as const)])
     stop.abort()
     await running
     if (ended === 'idle') return 'idle'
-    await looking.catch(() => undefined)
+    await looking
     if (!(ended instanceof Killed)) throw ended
     return 'killed'
   }
@@ -134,6 +134,7 @@ export const expectHandedOver = (log: readonly DomainEvent[]): { moved: number; 
     }
     states.set(one.id, customer.evolve(before, one.event))
   }
+  expect(gone.size).toBeGreaterThan(0)
   for (const [id, state] of states) if (state.absorption === null) expect(gone.has(ownerOf(state) ?? ''), `${id} is held by ${ownerOf(state)}, who has departed`).toBe(false)
   return total
 }
@@ -144,4 +145,9 @@ export const enterFor = async ({ runtime }: HandoverWorld, owner: string, custom
 
 /** A command that may be refused, as in life. */
 export const attempt = (runtime: Runtime, name: string, body: object, caller = behalfOf('manager')) => handleNamed(runtime, name, body, { caller })
-export { PROCESS }
+
+/** A claim that was decided just before its claimant departed, and is recorded just after. */
+export const claimLate = async (world: HandoverWorld, owner: string, customerId: string): Promise<void> => {
+  await enterFor(world, 'manager', customerId, { claim: false })
+  await appendByHand(world, `customer-${customerId}`, 'OwnershipClaimed', { ownerId: owner, basis: 'claim', reason: null })
+}
