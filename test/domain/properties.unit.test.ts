@@ -5,6 +5,7 @@ import * as category from '../../src/domain/category/category.ts'
 import { mergeTemplates } from '../../src/domain/category/template.ts'
 import { customer, ownershipAt, ownershipNow, type Customer } from '../../src/domain/customer/customer.ts'
 import type { CustomerEvent } from '../../src/domain/customer/events.ts'
+import { handOver, HandOverCustomer } from '../../src/domain/customer/hand-over.ts'
 import * as identifiers from '../../src/domain/customer/identifiers.ts'
 import * as lifecycle from '../../src/domain/customer/lifecycle.ts'
 import * as ownership from '../../src/domain/customer/ownership.ts'
@@ -141,6 +142,7 @@ const customerStep: fc.Arbitrary<CustomerStep> = fc.oneof(
   { arbitrary: of(ownership.AssignOwnership, ownership.assign, fc.record({ to: employeeId, reason, effectiveAt })), weight: 2 },
   { arbitrary: of(ownership.TransferOwnership, ownership.transfer, fc.record({ to: employeeId, reason: fc.constant(person.said), effectiveAt })), weight: 3 },
   { arbitrary: of(ownership.ReleaseOwnership, ownership.release, fc.record({ reason: fc.constant(person.said), effectiveAt })), weight: 3 },
+  { arbitrary: of(HandOverCustomer, handOver, fc.record({ handoverId: fc.constant('h'), from: employeeId, to: fc.option(employeeId), basis: fc.constantFrom('departure', 'transfer'), heldSince: fc.option(fc.nat(20), { nil: undefined }) })), weight: 2 },
   of(ownership.ShareCustomer, ownership.share, fc.tuple(recipient, fc.constantFrom('read', 'work')).map(([whom, access]) => ({ ...whom, access }))),
   { arbitrary: of(ownership.RevokeShare, ownership.revokeShare, recipient), weight: 2 },
   { arbitrary: of(lifecycle.ChangeStage, lifecycle.changeStage, fc.record({ to: fc.constantFrom('target', 'target', 'prospect', 'prospect', 'active', 'dormant', 'lost', 'growth'), reason })), weight: 3 },
@@ -240,7 +242,7 @@ test('an organisation, whatever was done to it, keeps its promises: its trees st
     ofEmployee(fc.record({ name, departmentId, authorityLimit: limit }).map((body) => run(employee.RegisterEmployee, employee.register, { employeeId: 'e', ...body }))),
     ofEmployee(departmentId.map((to) => run(employee.MoveEmployee, employee.move, { employeeId: 'e', departmentId: to }))),
     ofEmployee(limit.map((authorityLimit) => run(employee.ChangeAuthorityLimit, employee.changeAuthorityLimit, { employeeId: 'e', authorityLimit }))),
-    ofEmployee(fc.constant(run(employee.DepartEmployee, employee.depart, { employeeId: 'e', reason: person.said }))),
+    ofEmployee(fc.constantFrom<(object | undefined)[]>(undefined, { to: 'pool' }, { to: 'successor', employeeId: 'clerk' }, { to: 'successor', employeeId: 'gone' }, { to: 'department', departmentId: 'nowhere', by: 'load' }).map((handover) => run(employee.DepartEmployee, employee.depart, { employeeId: 'e', reason: person.said, ...(handover ? { handover } : {}) }))),
     { arbitrary: ofCategory((body) => run(category.DefineCategory, category.define, body)), weight: 2 },
     { arbitrary: ofCategory((body) => run(category.ReviseCategory, category.revise, { ...body, ...board })), weight: 2 },
     ofPolicy((body) => run(policy.DefinePolicy, policy.define, body)),
