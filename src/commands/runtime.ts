@@ -1,6 +1,7 @@
 import type { Codec } from '../event-store/codec.ts'
 import type { EventStore } from '../event-store/port.ts'
 import type { Folds } from './folds.ts'
+import type { HandoverBook } from './handover-book.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import type { NearMatchFinder } from './near-matches.ts'
 import type { FindAttempts } from './report-placing.ts'
@@ -28,6 +29,8 @@ export type Runtime = {
   findAttempts?: FindAttempts
   /** Where a customer's complaints are; without it they are looked for in the whole log. */
   findComplaints?: ComplaintFinder
+  /** What handovers read; without it a dry run tells nothing of them. */
+  handovers?: HandoverBook
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

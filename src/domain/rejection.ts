@@ -59,6 +59,7 @@ export const rejections = {
   'fault-upheld': { status: 409, title: 'This fault was upheld before', receipt: true, advice: 'A fault is judged, and fined, once. What is to be put right about the record is for its owner.' },
   'judge-is-party': { status: 403, title: 'A party does not judge', receipt: false, advice: 'Another manager over the department of the record judges, or one above.' },
   'no-dispute': { status: 422, title: 'Ownership is not in dispute', receipt: false, advice: 'moveOwnership goes with a report of a duplicate; other changes of owner are transfer-ownership.' },
+  'handover-not-found': { status: 404, title: 'No such handover', receipt: false, advice: 'GET /handovers lists them.' },
   'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
 } as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
 

@@ -18,6 +18,7 @@ import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { employeeRecordRoutes } from './employee-record-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { handoverRoutes } from './handover-routes.ts'
 import { historyRoutes } from './history-routes.ts'
 import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
@@ -122,6 +123,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(recordReportRoutes(services))
     await api.register(employeeRecordRoutes(services))
     await api.register(protectionRoutes(services))
+    await api.register(handoverRoutes(services))
   })
   return app
 }

@@ -78,6 +78,10 @@ export const later: Record<string, string> = {
   'end-share': 'system',
   'activate-by-purchase': 'system',
   'assess-spend': 'system',
+  'transfer-portfolio': 'manager system',
+  'start-handover': 'system',
+  'complete-handover': 'system',
+  'hand-over-customer': 'system',
 }
 
 /** Commands of customers that change one that is there, by what they need (issue 3, "Who may what"). */
@@ -103,6 +107,9 @@ export const queries: Record<string, string> = {
   'find-record-reports': 'clerk manager system auditor',
   'get-record-report': 'clerk manager system auditor',
   'get-employee-record': 'clerk manager system admin auditor',
+  'find-handovers': 'clerk manager system admin auditor',
+  'get-handover': 'clerk manager system admin auditor',
+  'get-handover-ledger': 'clerk manager system admin auditor',
   'get-events': 'auditor',
   'list-attempts': 'auditor',
   'list-reads': 'auditor',
