@@ -27,6 +27,7 @@ import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
 import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
+import { makeCountHoldings } from './projections/customer-lookup/holdings.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
@@ -72,6 +73,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    holdings: makeCountHoldings(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {

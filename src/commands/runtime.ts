@@ -1,6 +1,7 @@
 import type { Codec } from '../event-store/codec.ts'
 import type { EventStore } from '../event-store/port.ts'
 import type { Folds } from './folds.ts'
+import type { CountHoldings } from './holdings.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import type { NearMatchFinder } from './near-matches.ts'
 import type { LiveOrganisation } from './organisation.ts'
@@ -22,6 +23,8 @@ export type Runtime = {
   folds?: Folds
   /** Looks for customers that are like another; without it nobody looks. */
   nearMatches?: NearMatchFinder
+  /** Counts whom an employee holds; without it nothing is gained where the policy limits that. */
+  holdings?: CountHoldings
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

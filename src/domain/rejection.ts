@@ -23,6 +23,8 @@ export const rejections = {
   'identifier-not-held': { status: 409, title: 'This customer does not hold this identifier', receipt: true, advice: 'GET /customers/{id} shows the identifiers it holds.' },
   'already-owned': { status: 409, title: 'The customer has an owner', receipt: true, advice: 'Ask the owner or a manager for a transfer.' },
   'not-owned': { status: 409, title: 'The customer has no such owner', receipt: true, advice: 'It is in the public pool or held by someone else at that time: claim-ownership takes it from the pool.' },
+  'capacity-reached': { status: 409, title: 'The employee holds as many customers as the policy allows', receipt: false, advice: 'Release or hand over a customer, name another employee, or revise the ownership policy (pool.capacity). The same key may be sent again.' },
+  'quota-reached': { status: 409, title: 'The employee has claimed as many customers today as the policy allows', receipt: false, advice: 'nextDayAt says when the next day begins. The same key may be sent again then.' },
   'not-shared': { status: 409, title: 'The customer is not shared with them', receipt: true, advice: 'GET /customers/{id} lists with whom it is shared.' },
   'move-not-allowed': { status: 409, title: 'The stage policy does not allow this move', receipt: true, advice: 'The allowed moves are named here; revise-policy changes them.' },
   'reason-required': { status: 422, title: 'This needs a reason', receipt: false, advice: 'Send the command again with a reason.' },
