@@ -242,7 +242,7 @@ const carryOut = async <Body extends object, State, Event extends { type: string
       continue
     }
     remember(runtime, command.decider, loaded, events, sealed, result.position)
-    if (attempt) await slots.settle(attempt)
+    await slots.settle()
     if (attempt) await releaseHeld(attempt, identitiesReleased(command.asCustomer?.events(events) ?? []))
     if (command.right === 'configure') await runtime.organisation.refresh()
     // 7. answer

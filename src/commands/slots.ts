@@ -39,8 +39,11 @@ const hasGained = ({ position, streams }: StoredReceipt, stream: string): boolea
 export const portfolioSlots = (runtime: Runtime) => {
   const append = appendTo(runtime)
   const readPortfolio = (employeeId: string) => load(runtime, portfolio, streamName(employeeId))
-  /** Whose portfolio may hold an open slot of this command. */
-  let touched: { employeeId: string; metadata: SharedMetadata } | undefined
+  /** What this attempt has relied on and may still have to end. */
+  let touched: { employeeId: string; customerId: string; epoch: number; metadata: SharedMetadata }[] = []
+  const relyOn = (employeeId: string, { customerId, epoch }: Slot, metadata: SharedMetadata) => {
+    touched = [...touched.filter((one) => one.customerId !== customerId), { employeeId, customerId, epoch, metadata }]
+  }
 
   /** Ends a slot of a portfolio as read, if it can be ended by now; `patient` does not fence. */
   const seeTo = async (read: Loaded<Portfolio>, slot: OpenSlot, { by, metadata, patient }: { by: string; metadata: SharedMetadata; patient: boolean }): Promise<SeenTo> => {
@@ -80,7 +83,7 @@ export const portfolioSlots = (runtime: Runtime) => {
       const own = slotOf(read.state, slot)
       if (own && own.epoch > slot.epoch) return { outcome: 'start-over' }
       if (own && own.epoch === slot.epoch) {
-        touched = { employeeId, metadata }
+        relyOn(employeeId, slot, metadata)
         if (own.day === slot.day && own.tier === tier && own.stage === stage) return { outcome: 'reserved' }
         // Another attempt of the command may rely on it as it is: the fence ends that, and the slot.
         await append(loaded, metadata, 'EntryAbandoned', { by: customerId })
@@ -89,10 +92,12 @@ export const portfolioSlots = (runtime: Runtime) => {
 
       const holdings = asksHoldings(gain) ? await count(gain, read, notBefore) : noHoldings
       if (typeof holdings === 'string') return { outcome: 'unable', problem: problem(holdings, 'How many customers the employee holds cannot be counted at the moment, and the ownership policy limits it.', { extensions: { model: 'customer-lookup' } }) }
+      // Another attempt of this command has come to its end: after that no slot is reserved for it, or it would be settled twice.
+      if (!dryRun && (await runtime.store.receipts.find(slot.commandId))) return { outcome: 'start-over' }
       const full = whyFull(gain, slot.commandId, read.state, holdings)
       if (!full) {
         if (dryRun) return { outcome: 'reserved' }
-        touched = { employeeId, metadata }
+        relyOn(employeeId, slot, metadata)
         if ((await append(read, metadata, 'SlotReserved', slot)).outcome === 'appended') return { outcome: 'reserved' }
         continue
       }
@@ -122,24 +127,30 @@ export const portfolioSlots = (runtime: Runtime) => {
   }
 
   /** After the customer was gained: the slot has served. */
-  const settle = async ({ customerId, metadata }: Attempt): Promise<void> => {
-    while (touched) {
-      const read = await readPortfolio(touched.employeeId)
-      const { commandId } = metadata
-      if (!slotOf(read.state, { customerId, commandId })) break
-      if ((await append(read, metadata, 'SlotSettled', { customerId, commandId })).outcome === 'appended') break
+  const settle = async (): Promise<void> => {
+    const last = touched.pop()
+    while (last) {
+      const { employeeId, customerId, metadata } = last
+      const read = await readPortfolio(employeeId)
+      const slot = { customerId, commandId: metadata.commandId }
+      if (!slotOf(read.state, slot) || (await append(read, metadata, 'SlotSettled', slot)).outcome === 'appended') break
     }
   }
 
-  /** Once the command is answered: ends what is still open of it. What it cannot end is seen to by whoever needs the room. */
+  /**
+   * Once the command is answered: ends what it has relied on and is open still, but not what another attempt of it has
+   * reserved anew since. What cannot be ended is seen to by whoever needs the room.
+   */
   const giveBack = async (): Promise<void> => {
-    for (let fencesLost = 0; touched && fencesLost < MOST_FENCES_LOST;) {
-      const { employeeId, metadata } = touched
-      const read = await readPortfolio(employeeId)
-      const own = read.state.open.find(({ commandId }) => commandId === metadata.commandId)
-      if (!own) return
-      if ((await seeTo(read, own, { by: own.customerId, metadata, patient: false })) === 'fence-lost') fencesLost += 1
+    for (const { employeeId, customerId, epoch, metadata } of touched) {
+      for (let fencesLost = 0; fencesLost < MOST_FENCES_LOST;) {
+        const read = await readPortfolio(employeeId)
+        const own = slotOf(read.state, { customerId, commandId: metadata.commandId })
+        if (!own || own.epoch > epoch) break
+        if ((await seeTo(read, own, { by: customerId, metadata, patient: false })) === 'fence-lost') fencesLost += 1
+      }
     }
+    touched = []
   }
 
   return { reserve, settle, giveBack }
