@@ -1,0 +1,245 @@
+import { expect } from 'vitest'
+import { z } from 'zod'
+import { bootstrapLog } from '../../src/commands/bootstrap.ts'
+import type { Answer } from '../../src/commands/handle.ts'
+import type { CountHoldings } from '../../src/commands/holdings.ts'
+import { makeLiveOrganisation } from '../../src/commands/organisation.ts'
+import type { Runtime } from '../../src/commands/runtime.ts'
+import { handleNamed } from '../../src/commands/send.ts'
+import { customer, ownerOf, type Customer } from '../../src/domain/customer/customer.ts'
+import type { Caller } from '../../src/domain/decider.ts'
+import { recordedEvent } from '../../src/domain/events.ts'
+import { dayOf } from '../../src/domain/portfolio/limits.ts'
+import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
+import { chainFault, emptyHead, headAfter, type Head } from '../../src/event-store/chain.ts'
+import { fingerprint } from '../../src/event-store/keyring.ts'
+import type { EventStore, RecordedEvent } from '../../src/event-store/port.ts'
+import { stepped, type Pace, type Step, type Stepped, type View } from '../support/interleaving.ts'
+import { makeMemoryStore, type MemoryStore } from '../support/memory-store.ts'
+import { identityKey, makeRuntime } from '../support/runtime.ts'
+import type { Kind, Limit } from './slots.model.ts'
+
+/** The slots' protocol in the real code, step by step, on a log in memory. */
+
+/** How long a writer waits for another's slot, by its own clock. */
+export const WAIT = 20
+const zone = 'Asia/Shanghai'
+
+export const clerk: Caller = { actor: 'clerk', role: 'clerk', employeeId: 'clerk', onBehalfOf: null }
+const rival: Caller = { actor: 'rival', role: 'clerk', employeeId: 'rival', onBehalfOf: null }
+const admin: Caller = { actor: 'admin', role: 'admin', employeeId: 'admin', onBehalfOf: null }
+export const system: Caller = { actor: 'importer', role: 'system', employeeId: null, onBehalfOf: null }
+
+const base = makeMemoryStore()
+const baseRuntime = makeRuntime(base, { reservationWaitMs: WAIT })
+await bootstrapLog(baseRuntime, { identityKeyFingerprint: fingerprint(identityKey), timeZone: zone })
+const accepted = ({ status, body }: Answer): void => expect([status, body]).toEqual([expect.toSatisfy((one: number) => one < 300), expect.anything()])
+accepted(await handleNamed(baseRuntime, 'register-employee', { employeeId: 'rival', name: '对手', departmentId: 'head-office' }, { caller: admin }))
+
+export const poolOf = ({ capacity, quota, ofTier }: Limit) => ({
+  coolOffDays: null, dailyQuota: quota ?? null, uncountedStages: [],
+  capacity: capacity === undefined ? null : ofTier ? { total: null, byTier: { premier: capacity } } : { total: capacity, byTier: {} },
+})
+
+export const enter = async (runtime: Runtime, customerId: string): Promise<void> =>
+  accepted(await handleNamed(runtime, 'create-customer', { customerId, category: 'individual-retail', name: '王小明', fields: { source: 'referral' }, claim: false }, { caller: system }))
+
+export const nameOf = (index: number) => `customer-${index}`
+
+/** Whom a log says somebody holds: read up to a position, as a read model would be. */
+export const stateUpTo = (store: MemoryStore, upTo = Infinity): Map<string, Customer> => {
+  const customers = new Map<string, Customer>()
+  for (const event of store.since(0n)) {
+    if (event.position > upTo || !event.stream.startsWith('customer-')) continue
+    const known = recordedEvent(customer.parse, { ...event, data: opened(event.data) })
+    const id = event.stream.slice('customer-'.length)
+    if (known) customers.set(id, customer.evolve(customers.get(id) ?? customer.initialState, known))
+  }
+  return customers
+}
+/** What is sealed is no matter here. */
+const opened = (data: RecordedEvent['data']): unknown => JSON.parse(JSON.stringify(data, (_, value: unknown) => (typeof value === 'object' && value !== null && 'sealed' in value ? { erased: true } : value)))
+
+/** Counts as a read model that has come to a position: as late as it must, or as it can. */
+export const countIn = (store: MemoryStore, stale: boolean): CountHoldings => async (employeeId, { uncountedStages, among, after }) => {
+  const held = [...stateUpTo(store, stale ? Number(after) : Infinity)].filter(([, state]) => ownerOf(state) === employeeId)
+  const byTier: Record<string, number> = {}
+  for (const [, { tier, stage }] of held) if (!uncountedStages.includes(stage)) byTier[tier] = (byTier[tier] ?? 0) + 1
+  return { byTier, held: new Set(held.map(([id]) => id).filter((id) => among.includes(id))) }
+}
+
+/** A log with so many customers in the pool, the first few of them held, and a limit from then on. */
+export const logWith = async (limit: Limit, customers: number, held: readonly number[] = []): Promise<MemoryStore> => {
+  const store = base.fork()
+  const runtime = { ...baseRuntime, ...freshOrganisation(store), store }
+  await runtime.organisation.refresh()
+  for (let index = 0; index < customers; index += 1) await enter(runtime, nameOf(index))
+  for (const index of held) accepted(await handleNamed(runtime, 'claim-ownership', { customerId: nameOf(index) }, { caller: clerk }))
+  accepted(await handleNamed(runtime, 'revise-policy', { policy: 'ownership', value: { ...defaultPolicies.ownership, pool: poolOf(limit) } }, { caller: admin }))
+  return store
+}
+const freshOrganisation = (store: EventStore) => ({ organisation: makeLiveOrganisation(store, baseRuntime.codec) })
+
+/** A command runtime on a log, which sees it as of now. */
+export const runtimeOn = async (store: MemoryStore, more: Partial<Runtime> = {}): Promise<Runtime> => {
+  const runtime = { ...baseRuntime, ...freshOrganisation(store), store, ...more }
+  await runtime.organisation.refresh()
+  return runtime
+}
+
+const noon = Date.parse('2026-03-25T04:00:00.000Z')
+export const timeOn = (day: number) => new Date(noon + day * 86_400_000)
+
+const send = (runtime: Runtime, kind: Kind, key: string): Promise<Answer> => {
+  const customerId = nameOf(kind.customer)
+  switch (kind.does) {
+    case 'claim':
+      return handleNamed(runtime, 'claim-ownership', { customerId }, { caller: clerk, key })
+    case 'release':
+      return handleNamed(runtime, 'release-ownership', { customerId, reason: '没有时间' }, { caller: system, key })
+    case 'rival':
+      return handleNamed(runtime, 'claim-ownership', { customerId }, { caller: rival, key })
+    case 'upgrade':
+      return handleNamed(runtime, 'upgrade-tier', { customerId, to: 'premier', basis: 'approval', evidence: '总经理' }, { caller: system, key })
+    case 'other':
+      return handleNamed(runtime, 'share-customer', { customerId, employeeId: 'rival', access: 'read' }, { caller: system, key })
+  }
+}
+
+const Refused = z.looseObject({ type: z.templateLiteral(['/docs/problems/', z.enum(['capacity-reached', 'quota-reached', 'already-owned', 'not-owned', 'contention'])]) })
+const Accepted = z.looseObject({ streamId: z.string(), events: z.array(z.object({ id: z.string(), type: z.string(), revision: z.number() })) })
+
+export type Attempt = Stepped<Answer> & { kind: Kind }
+/** What has been met, over all worlds. */
+export const tally = { steps: 0, conflicts: 0, fences: 0, givenBack: 0, settledForOthers: 0 }
+
+/** Attempts at one log, and somebody who looks after every step whether a limit is passed. */
+export const makeWorld = async (store: MemoryStore, limit: Limit, stale: boolean) => {
+  const begin = stepped(store)
+  const { organisation } = await runtimeOn(store)
+  const attempts: Attempt[] = []
+  const last = new Map<Attempt, string>()
+  const trace: string[] = []
+  const streams = new Map<string, RecordedEvent[]>()
+  let seen = 0n
+
+  const heldNow = () => [...stateUpTo(store).values()].filter((state) => ownerOf(state) === 'clerk' && (!limit.ofTier || state.tier === 'premier')).length
+  const claimedOn = (day: string) => [...streams.values()].flat().filter(({ type, data, metadata }) => type === 'OwnershipClaimed' && data['ownerId'] === 'clerk' && dayOf(metadata.recordedAt, zone).day === day).length
+  const dayOn = (day: number) => dayOf(timeOn(day).toISOString(), zone).day
+
+  const look = () => {
+    let changed = false
+    for (const event of store.since(seen)) {
+      seen = event.position
+      streams.set(event.stream, [...(streams.get(event.stream) ?? []), event])
+      changed ||= event.stream.startsWith('customer-')
+    }
+    if (!changed) return
+    if (limit.capacity !== undefined && heldNow() > limit.capacity) throw new Error(`MORE HELD THAN THE CAPACITY\n${trace.join('\n')}`)
+    if (limit.quota !== undefined && [0, 1].some((day) => claimedOn(dayOn(day)) > (limit.quota ?? 0))) throw new Error(`MORE CLAIMED THAN THE QUOTA\n${trace.join('\n')}`)
+  }
+
+  const start = (kind: Kind, key: string, name = `attempt ${attempts.length}`): Attempt => {
+    const day = kind.does === 'claim' ? (kind.day ?? 0) : 0
+    const count = countIn(store, stale)
+    const work = ({ ask, ...view }: View) => send({
+      ...baseRuntime, organisation, ...view, now: () => timeOn(day),
+      holdings: async (...asked) => {
+        await ask('holdings')
+        return count(...asked)
+      },
+    }, kind, key)
+    const attempt = { ...begin(name, work), kind }
+    attempts.push(attempt)
+    return attempt
+  }
+
+  /** The letters of the model's steps; whatever ends a slot is u. */
+  const letterOf = (step: Step, attempt: Attempt): string => {
+    const own = `customer-${nameOf(attempt.kind.customer)}`
+    switch (step.does) {
+      case 'start':
+      case 'sleep':
+        return ''
+      case 'ask':
+        return 'c'
+      case 'read':
+        if (step.stream.startsWith('portfolio-')) return 'p'
+        // A customer is read after the portfolio, without a pause, only to see to a slot.
+        return ['p', 'c', 'h'].includes(last.get(attempt) ?? '') ? 'h' : 'r'
+      case 'append':
+        if (step.types[0] === 'SlotReserved') return 'R'
+        if (step.stream.startsWith('portfolio-')) return 'u'
+        if (step.types[0] === 'EntryAbandoned') return step.stream === own ? 'f' : 'F'
+        return 'w'
+    }
+  }
+
+  const go = async (attempt: Attempt, pace: Pace = 'late'): Promise<string> => {
+    const step = await attempt.next(pace)
+    const letter = letterOf(step, attempt)
+    last.set(attempt, letter)
+    trace.push(`${attempt.name} (${attempt.kind.does} ${attempt.kind.customer}): ${letter} ${JSON.stringify(step)}${attempt.waitsTo() ? '' : `, answers ${JSON.stringify(attempt.answer()?.body)}`}`)
+    tally.steps += 1
+    if (step.does === 'append') {
+      if (step.outcome === 'conflict') tally.conflicts += 1
+      else if (letter === 'F') tally.fences += 1
+      else if (letter === 'f') tally.givenBack += 1
+      else if (letter === 'u' && step.types[0] === 'SlotSettled' && attempt.kind.customer >= 100) tally.settledForOthers += 1
+    }
+    look()
+    return letter
+  }
+
+  /** Lets it go on until it has taken a step of this letter. It may end before that, on another way than the one thought of. */
+  const until = async (attempt: Attempt, letter: string): Promise<void> => {
+    while (attempt.waitsTo() && (await go(attempt)) !== letter);
+  }
+  const finish = async (attempt: Attempt, pace: Pace = 'punctual'): Promise<Answer> => {
+    while (attempt.waitsTo()) await go(attempt, pace)
+    return attempt.answer() ?? expect.fail(`${attempt.name} ended without an answer`)
+  }
+
+  /** Whoever is stopped: somebody new gains a customer where there is room, after the wait at most, and is refused where there is none. */
+  const newcomer = async (day = 0): Promise<{ status: number; waited: number }> => {
+    const runtime = await runtimeOn(store)
+    const index = 100 + attempts.length
+    await enter(runtime, nameOf(index))
+    if (limit.ofTier) accepted(await send(runtime, { does: 'upgrade', customer: index }, `upgrade-${index}`))
+    look()
+    const room = (limit.capacity === undefined || heldNow() < limit.capacity) && (limit.quota === undefined || claimedOn(dayOn(day)) < limit.quota)
+    const attempt = start({ does: 'claim', customer: index, command: index, day }, `newcomer-${index}`, 'newcomer')
+    const { status } = await finish(attempt)
+    const told = `a newcomer, where there is ${room ? 'room' : 'none'}\n${trace.join('\n')}`
+    expect(status, told).toBe(room ? 200 : 409)
+    expect(attempt.elapsed(), `the wait of ${told}`).toBeLessThanOrEqual(WAIT)
+    return { status, waited: attempt.elapsed() }
+  }
+
+  /** What was acknowledged is in the log; refusals are of a kind that was meant; every chain is whole. */
+  const verify = (): void => {
+    for (const attempt of attempts) {
+      const answer = attempt.answer()
+      if (!answer) continue
+      if (answer.status === 200) {
+        const { streamId, events } = Accepted.parse(answer.body)
+        const there = streams.get(streamId) ?? []
+        expect(events.map(({ revision }) => there[revision]).map((event) => event && { id: event.id, type: event.type, revision: event.revision }), trace.join('\n')).toEqual(events)
+      } else {
+        expect(answer.status, trace.join('\n')).toBe(409)
+        Refused.parse(answer.body)
+      }
+    }
+    for (const [stream, events] of streams) {
+      let head: Head = emptyHead(stream)
+      for (const event of events) {
+        expect(chainFault(event, head)).toBeUndefined()
+        head = headAfter(event)
+      }
+    }
+  }
+
+  const types = (stream: string) => (streams.get(stream) ?? []).map((event) => event.type)
+  look()
+  return { start, go, until, finish, newcomer, verify, types, heldNow }
+}
