@@ -75,7 +75,7 @@ export const logWith = async (limit: Limit, customers: number, held: readonly nu
   await runtime.organisation.refresh()
   for (let index = 0; index < customers; index += 1) await enter(runtime, nameOf(index))
   for (const index of held) accepted(await handleNamed(runtime, 'claim-ownership', { customerId: nameOf(index) }, { caller: clerk }))
-  accepted(await handleNamed(runtime, 'revise-policy', { policy: 'ownership', value: { ...defaultPolicies.ownership, pool: poolOf(limit) } }, { caller: admin }))
+  accepted(await handleNamed(runtime, 'revise-policy', { policy: 'ownership', value: { ...defaultPolicies.ownership, pool: poolOf(limit) }, reason: '限额' }, { caller: admin }))
   return store
 }
 const freshOrganisation = (store: EventStore) => ({ organisation: makeLiveOrganisation(store, baseRuntime.codec) })
