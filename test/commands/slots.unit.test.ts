@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Pace } from '../support/interleaving.ts'
 import type { MemoryStore } from '../support/memory-store.ts'
-import { mutations, scenarios, search, type Kind, type Scenario } from './slots.model.ts'
+import { scenarios, type Kind, type Scenario } from './slots.model.ts'
+import { ways } from './slots.ways.ts'
 import { logWith, makeWorld, tally, WAIT, type Attempt } from './slots.world.ts'
 
 /*
@@ -53,10 +54,14 @@ const play = async (scenario: Scenario, store: MemoryStore, { bursts, fates, sta
 }
 
 /** Follows a way of the model as far as the code goes it; then newcomers come, everybody goes on to the end, and newcomers come again. */
-const followWay = async (scenario: Scenario, store: MemoryStore, way: readonly { who: number; letter: string }[], stale: boolean): Promise<void> => {
+const followWay = async (scenario: Scenario, store: MemoryStore, way: string, stale: boolean): Promise<void> => {
   const world = await makeWorld(store, scenario.limit, stale)
   const attempts = scenario.attempts.map((kind, index) => world.start(kind, keyOf(kind, index)))
-  for (const { who, letter } of way) if (letter !== '') await world.until(attempts[who] ?? expect.fail(`no attempt ${who}`), letter === 's' ? 'u' : letter)
+  for (const [, who, letters = ''] of way.matchAll(/(\d) (\S+)/g)) {
+    // Where only claims are limited nothing is counted beside the portfolio.
+    const taken = scenario.limit.capacity === undefined ? letters.replaceAll('c', '') : letters
+    for (const letter of taken.replaceAll('s', 'u')) await world.until(attempts[Number(who)] ?? expect.fail(`no attempt ${who}`), letter)
+  }
   for (const day of daysOf(scenario)) await world.newcomer(day)
   for (const attempt of attempts) await world.finish(attempt)
   for (const day of daysOf(scenario)) await world.newcomer(day)
@@ -83,10 +88,7 @@ describe('nobody comes to hold, or claims in a day, more than the limit allows, 
     })
 
     it('along the shortest ways to a fault that mutations have', async () => {
-      for (const mutation of mutations) {
-        const { fault, way } = search({ ...scenario, fences: scenario.attempts.map(() => 1) }, mutation)
-        if (fault !== undefined) for (const stale of [true, false]) await followWay(scenario, store.fork(), way, stale)
-      }
+      for (const way of new Set(Object.values(ways[scenario.name] ?? expect.fail('no ways')))) for (const stale of [true, false]) await followWay(scenario, store.fork(), way, stale)
     })
   })
 
