@@ -1,10 +1,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Pace } from '../support/interleaving.ts'
-import type { MemoryStore } from '../support/memory-store.ts'
 import { scenarios, type Kind, type Scenario } from './slots.model.ts'
 import { ways } from './slots.ways.ts'
-import { logWith, makeWorld, tally, WAIT, type Attempt } from './slots.world.ts'
+import { forked, makeWorld, placeWith, tally, WAIT, type Attempt, type Place } from './slots.world.ts'
 
 /*
  * The slots' protocol in the real code, step by step: whatever the order of the reads, counts and appends of several
@@ -12,7 +11,7 @@ import { logWith, makeWorld, tally, WAIT, type Attempt } from './slots.world.ts'
  * lost. The scenarios are those of the exhaustive model, and so are the shortest ways to a fault that it finds for mutations.
  */
 const SEED = 20260303
-const RUNS = 25
+const RUNS = 10
 
 const keyOf = (kind: Kind, index: number) => (kind.does === 'claim' ? `command-${kind.command}` : `key-${index}`)
 const daysOf = ({ attempts }: Scenario) => [...new Set(attempts.flatMap((kind) => (kind.does === 'claim' ? [kind.day ?? 0] : [])))]
@@ -31,8 +30,8 @@ const plans = (count: number): fc.Arbitrary<Plan> =>
     stale: fc.boolean(),
   })
 
-const play = async (scenario: Scenario, store: MemoryStore, { bursts, fates, stale }: Plan): Promise<void> => {
-  const world = await makeWorld(store, scenario.limit, stale)
+const play = async (scenario: Scenario, place: Place, { bursts, fates, stale }: Plan): Promise<void> => {
+  const world = await makeWorld(place, stale)
   const taken = new Map<Attempt, number>()
   const attempts = scenario.attempts.map((kind, index) => world.start(kind, keyOf(kind, index)))
   const fateOf = new Map(attempts.map((attempt, index) => [attempt, fates[index]]))
@@ -54,8 +53,8 @@ const play = async (scenario: Scenario, store: MemoryStore, { bursts, fates, sta
 }
 
 /** Follows a way of the model as far as the code goes it; then newcomers come, everybody goes on to the end, and newcomers come again. */
-const followWay = async (scenario: Scenario, store: MemoryStore, way: string, stale: boolean): Promise<void> => {
-  const world = await makeWorld(store, scenario.limit, stale)
+const followWay = async (scenario: Scenario, place: Place, way: string): Promise<void> => {
+  const world = await makeWorld(place, stale)
   const attempts = scenario.attempts.map((kind, index) => world.start(kind, keyOf(kind, index)))
   for (const [, who, letters = ''] of way.matchAll(/(\d) (\S+)/g)) {
     // Where only claims are limited nothing is counted beside the portfolio.
@@ -78,17 +77,17 @@ afterAll(() => {
 
 describe('nobody comes to hold, or claims in a day, more than the limit allows, and no room is lost', () => {
   describe.each(scenarios.map((scenario, number) => ({ ...scenario, number })))('$name', (scenario) => {
-    let store: MemoryStore
+    let place: Place
     beforeAll(async () => {
-      store = await logWith(scenario.limit, scenario.customers, scenario.held)
+      place = await placeWith(scenario.limit, scenario.customers, scenario.held)
     })
 
     it(`in ${RUNS} random orders of steps, some stopped or woken late`, async () => {
-      await fc.assert(fc.asyncProperty(plans(scenario.attempts.length), (plan) => play(scenario, store.fork(), plan)), { seed: SEED + scenario.number, numRuns: RUNS })
+      await fc.assert(fc.asyncProperty(plans(scenario.attempts.length), (plan) => play(scenario, forked(place), plan)), { seed: SEED + scenario.number, numRuns: RUNS })
     })
 
     it('along the shortest ways to a fault that mutations have', async () => {
-      for (const way of new Set(Object.values(ways[scenario.name] ?? expect.fail('no ways')))) for (const stale of [true, false]) await followWay(scenario, store.fork(), way, stale)
+      for (const way of new Set(Object.values(ways[scenario.name] ?? expect.fail('no ways')))) await followWay(scenario, forked(place), way)
     })
   })
 
@@ -100,9 +99,9 @@ describe('nobody comes to hold, or claims in a day, more than the limit allows, 
 describe('a writer who claims', () => {
   /** Once for each step: a world in which the writer has taken so many steps and stands before the next. */
   const stoppedAnywhere = async (limit: Scenario['limit'], then: (world: Awaited<ReturnType<typeof makeWorld>>, writer: Attempt) => Promise<void>): Promise<number> => {
-    const store = await logWith(limit, 1)
+    const place = await placeWith(limit, 1)
     for (let steps = 0; ; steps += 1) {
-      const world = await makeWorld(store.fork(), limit, true)
+      const world = await makeWorld(forked(place), true)
       const writer = world.start({ does: 'claim', customer: 0, command: 0 }, 'once')
       for (let n = 0; n < steps && writer.waitsTo(); n += 1) await world.go(writer)
       if (!writer.waitsTo()) return steps
@@ -135,7 +134,7 @@ describe('a writer who claims', () => {
   })
 
   it('and gives up after its last round, ends its slot, and not that of its own retry, which may go on', async () => {
-    const world = await makeWorld(await logWith({ capacity: 1 }, 1), { capacity: 1 }, true)
+    const world = await makeWorld(await placeWith({ capacity: 1 }, 1), true)
     const writer = world.start({ does: 'claim', customer: 0, command: 0 }, 'once')
     const kinds: Kind[] = [{ does: 'other', customer: 0 }, { does: 'rival', customer: 0 }, { does: 'release', customer: 0 }, { does: 'rival', customer: 0 }, { does: 'release', customer: 0 }]
     await world.until(writer, 'R')

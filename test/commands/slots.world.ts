@@ -3,17 +3,18 @@ import { z } from 'zod'
 import { bootstrapLog } from '../../src/commands/bootstrap.ts'
 import type { Answer } from '../../src/commands/handle.ts'
 import type { CountHoldings } from '../../src/commands/holdings.ts'
-import { makeLiveOrganisation } from '../../src/commands/organisation.ts'
+import { makeLiveOrganisation, type LiveOrganisation } from '../../src/commands/organisation.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { handleNamed } from '../../src/commands/send.ts'
 import { customer, ownerOf, type Customer } from '../../src/domain/customer/customer.ts'
-import type { Caller } from '../../src/domain/decider.ts'
+import type { CustomerEvent } from '../../src/domain/customer/events.ts'
+import type { Caller, Recorded } from '../../src/domain/decider.ts'
 import { recordedEvent } from '../../src/domain/events.ts'
 import { dayOf } from '../../src/domain/portfolio/limits.ts'
 import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { chainFault, emptyHead, headAfter, type Head } from '../../src/event-store/chain.ts'
 import { fingerprint } from '../../src/event-store/keyring.ts'
-import type { EventStore, RecordedEvent } from '../../src/event-store/port.ts'
+import type { RecordedEvent } from '../../src/event-store/port.ts'
 import { stepped, type Pace, type Step, type Stepped, type View } from '../support/interleaving.ts'
 import { makeMemoryStore, type MemoryStore } from '../support/memory-store.ts'
 import { identityKey, makeRuntime } from '../support/runtime.ts'
@@ -49,46 +50,63 @@ export const enter = async (runtime: Runtime, customerId: string): Promise<void>
 
 export const nameOf = (index: number) => `customer-${index}`
 
-/** Whom a log says somebody holds: read up to a position, as a read model would be. */
-export const stateUpTo = (store: MemoryStore, upTo = Infinity): Map<string, Customer> => {
+type Folded = { position: bigint; customerId: string; event: Recorded<CustomerEvent> }
+/** The events of customers in a log, each read once. What is sealed is no matter here. */
+const makeReading = (store: MemoryStore) => {
+  const folded: Folded[] = []
+  let seen = 0n
+  return (): readonly Folded[] => {
+    for (const event of store.since(seen)) {
+      seen = event.position
+      if (!event.stream.startsWith('customer-')) continue
+      const known = recordedEvent(customer.parse, { ...event, data: opened(event.data) })
+      if (known) folded.push({ position: event.position, customerId: event.stream.slice('customer-'.length), event: known })
+    }
+    return folded
+  }
+}
+const opened = (data: RecordedEvent['data']): unknown => JSON.parse(JSON.stringify(data, (_, value: unknown) => (typeof value === 'object' && value !== null && 'sealed' in value ? { erased: true } : value)))
+
+/** Customers as a log has them up to a position. */
+const stateUpTo = (events: readonly Folded[], upTo?: bigint): Map<string, Customer> => {
   const customers = new Map<string, Customer>()
-  for (const event of store.since(0n)) {
-    if (event.position > upTo || !event.stream.startsWith('customer-')) continue
-    const known = recordedEvent(customer.parse, { ...event, data: opened(event.data) })
-    const id = event.stream.slice('customer-'.length)
-    if (known) customers.set(id, customer.evolve(customers.get(id) ?? customer.initialState, known))
+  for (const { position, customerId, event } of events) {
+    if (upTo === undefined || position <= upTo) customers.set(customerId, customer.evolve(customers.get(customerId) ?? customer.initialState, event))
   }
   return customers
 }
-/** What is sealed is no matter here. */
-const opened = (data: RecordedEvent['data']): unknown => JSON.parse(JSON.stringify(data, (_, value: unknown) => (typeof value === 'object' && value !== null && 'sealed' in value ? { erased: true } : value)))
 
-/** Counts as a read model does that has come as far as it must, if it has not been further from the beginning; or to the end. */
-export const countIn = (store: MemoryStore, stale: boolean, began = 0n): CountHoldings => async (employeeId, { uncountedStages, among, after }) => {
-  const held = [...stateUpTo(store, stale ? Number(after > began ? after : began) : Infinity)].filter(([, state]) => ownerOf(state) === employeeId)
+/** Counts as a read model does that has come as far as it must, if it was not further to begin with; or to the end. */
+const makeCount = (read: () => readonly Folded[], stale: boolean, began: bigint): CountHoldings => async (employeeId, { uncountedStages, among, after }) => {
+  const held = [...stateUpTo(read(), stale ? (after > began ? after : began) : undefined)].filter(([, state]) => ownerOf(state) === employeeId)
   const byTier: Record<string, number> = {}
   for (const [, { tier, stage }] of held) if (!uncountedStages.includes(stage)) byTier[tier] = (byTier[tier] ?? 0) + 1
   return { byTier, held: new Set(held.map(([id]) => id).filter((id) => among.includes(id))) }
 }
+/** Counts all that a log has. */
+export const countIn = (store: MemoryStore): CountHoldings => makeCount(makeReading(store), false, 0n)
 
-/** A log with so many customers in the pool, the first few of them held, and a limit from then on. */
-export const logWith = async (limit: Limit, customers: number, held: readonly number[] = []): Promise<MemoryStore> => {
+/** Customers nobody claims but newcomers. */
+const SPARE = 100
+const NEWCOMERS = 4
+
+/** A log with so many customers in the pool, a few of them held, and a limit from then on; and spare ones for newcomers. */
+export type Place = { store: MemoryStore; limit: Limit; organisation: LiveOrganisation }
+export const placeWith = async (limit: Limit, customers: number, held: readonly number[] = []): Promise<Place> => {
   const store = base.fork()
-  const runtime = { ...baseRuntime, ...freshOrganisation(store), store }
-  await runtime.organisation.refresh()
-  for (let index = 0; index < customers; index += 1) await enter(runtime, nameOf(index))
+  const organisation = makeLiveOrganisation(store, baseRuntime.codec)
+  await organisation.refresh()
+  const runtime = { ...baseRuntime, organisation, store }
+  for (const index of [...Array(customers).keys(), ...Array.from({ length: NEWCOMERS }, (_, n) => SPARE + n)]) {
+    await enter(runtime, nameOf(index))
+    if (limit.ofTier && index >= SPARE) accepted(await send(runtime, { does: 'upgrade', customer: index }, `upgrade ${index}`))
+  }
   for (const index of held) accepted(await handleNamed(runtime, 'claim-ownership', { customerId: nameOf(index) }, { caller: clerk }))
   accepted(await handleNamed(runtime, 'revise-policy', { policy: 'ownership', value: { ...defaultPolicies.ownership, pool: poolOf(limit) }, reason: '限额' }, { caller: admin }))
-  return store
+  return { store, limit, organisation }
 }
-const freshOrganisation = (store: EventStore) => ({ organisation: makeLiveOrganisation(store, baseRuntime.codec) })
-
-/** A command runtime on a log, which sees it as of now. */
-export const runtimeOn = async (store: MemoryStore, more: Partial<Runtime> = {}): Promise<Runtime> => {
-  const runtime = { ...baseRuntime, ...freshOrganisation(store), store, ...more }
-  await runtime.organisation.refresh()
-  return runtime
-}
+export const runtimeAt = ({ store, organisation }: Place, more: Partial<Runtime> = {}): Runtime => ({ ...baseRuntime, organisation, store, ...more })
+export const forked = (place: Place): Place => ({ ...place, store: place.store.fork() })
 
 const noon = Date.parse('2026-03-25T04:00:00.000Z')
 export const timeOn = (day: number) => new Date(noon + day * 86_400_000)
@@ -117,20 +135,23 @@ export type Attempt = Stepped<Answer> & { kind: Kind }
 export const tally = { steps: 0, conflicts: 0, fences: 0, givenBack: 0, settledForOthers: 0 }
 
 /** Attempts at one log, and somebody who looks after every step whether a limit is passed. */
-export const makeWorld = async (store: MemoryStore, limit: Limit, stale: boolean) => {
+export const makeWorld = async ({ store, limit, organisation }: Place, stale: boolean) => {
   const begin = stepped(store)
-  const { organisation } = await runtimeOn(store)
+  const read = makeReading(store)
   const attempts: Attempt[] = []
   const last = new Map<Attempt, string>()
   const trace: string[] = []
   const streams = new Map<string, RecordedEvent[]>()
   let seen = 0n
-  const began = await store.head()
+  let newcomers = 0
+  const count = makeCount(read, stale, await store.head())
 
-  const heldNow = () => [...stateUpTo(store).values()].filter((state) => ownerOf(state) === 'clerk' && (!limit.ofTier || state.tier === 'premier')).length
+  const held = () => [...stateUpTo(read())].filter(([, state]) => ownerOf(state) === 'clerk' && (!limit.ofTier || state.tier === 'premier'))
   /** What has come into the tier since it was gained is no gain, and may pass the limit. */
-  const raised = () => new Set([...streams].flatMap(([stream, events]) => (events.findLastIndex(({ type }) => type === 'TierUpgraded') > events.findLastIndex(({ type }) => type === 'OwnershipClaimed') ? [stream] : [])))
-  const gainedNow = () => [...stateUpTo(store)].filter(([id, state]) => ownerOf(state) === 'clerk' && (!limit.ofTier || (state.tier === 'premier' && !raised().has(`customer-${id}`)))).length
+  const isRaised = (id: string) => {
+    const events = streams.get(`customer-${id}`) ?? []
+    return events.findLastIndex(({ type }) => type === 'TierUpgraded') > events.findLastIndex(({ type }) => type === 'OwnershipClaimed')
+  }
   const claimedOn = (day: string) => [...streams.values()].flat().filter(({ type, data, metadata }) => type === 'OwnershipClaimed' && data['ownerId'] === 'clerk' && dayOf(metadata.recordedAt, zone).day === day).length
   const dayOn = (day: number) => dayOf(timeOn(day).toISOString(), zone).day
 
@@ -142,13 +163,12 @@ export const makeWorld = async (store: MemoryStore, limit: Limit, stale: boolean
       changed ||= event.stream.startsWith('customer-')
     }
     if (!changed) return
-    if (limit.capacity !== undefined && gainedNow() > limit.capacity) throw new Error(`MORE HELD THAN THE CAPACITY\n${trace.join('\n')}`)
+    if (limit.capacity !== undefined && held().filter(([id]) => !isRaised(id)).length > limit.capacity) throw new Error(`MORE HELD THAN THE CAPACITY\n${trace.join('\n')}`)
     if (limit.quota !== undefined && [0, 1].some((day) => claimedOn(dayOn(day)) > (limit.quota ?? 0))) throw new Error(`MORE CLAIMED THAN THE QUOTA\n${trace.join('\n')}`)
   }
 
   const start = (kind: Kind, key: string, name = `attempt ${attempts.length}`): Attempt => {
     const day = kind.does === 'claim' ? (kind.day ?? 0) : 0
-    const count = countIn(store, stale, began)
     const work = ({ ask, ...view }: View) => send({
       ...baseRuntime, organisation, ...view, now: () => timeOn(day),
       holdings: async (...asked) => {
@@ -192,7 +212,7 @@ export const makeWorld = async (store: MemoryStore, limit: Limit, stale: boolean
       if (step.outcome === 'conflict') tally.conflicts += 1
       else if (letter === 'F') tally.fences += 1
       else if (letter === 'f') tally.givenBack += 1
-      else if (letter === 'u' && step.types[0] === 'SlotSettled' && attempt.kind.customer >= 100) tally.settledForOthers += 1
+      else if (letter === 'u' && step.types[0] === 'SlotSettled' && attempt.kind.customer >= SPARE) tally.settledForOthers += 1
     }
     look()
     return letter
@@ -209,12 +229,9 @@ export const makeWorld = async (store: MemoryStore, limit: Limit, stale: boolean
 
   /** Whoever is stopped: somebody new gains a customer where there is room, after the wait at most, and is refused where there is none. */
   const newcomer = async (day = 0): Promise<{ status: number; waited: number }> => {
-    const runtime = await runtimeOn(store)
-    const index = 100 + attempts.length
-    await enter(runtime, nameOf(index))
-    if (limit.ofTier) accepted(await send(runtime, { does: 'upgrade', customer: index }, `upgrade-${index}`))
-    look()
-    const room = (limit.capacity === undefined || heldNow() < limit.capacity) && (limit.quota === undefined || claimedOn(dayOn(day)) < limit.quota)
+    const index = SPARE + newcomers
+    newcomers += 1
+    const room = (limit.capacity === undefined || held().length < limit.capacity) && (limit.quota === undefined || claimedOn(dayOn(day)) < limit.quota)
     const attempt = start({ does: 'claim', customer: index, command: index, day }, `newcomer-${index}`, 'newcomer')
     const { status } = await finish(attempt)
     const told = `a newcomer, where there is ${room ? 'room' : 'none'}\n${trace.join('\n')}`
@@ -248,5 +265,5 @@ export const makeWorld = async (store: MemoryStore, limit: Limit, stale: boolean
 
   const types = (stream: string) => (streams.get(stream) ?? []).map((event) => event.type)
   look()
-  return { start, go, until, finish, newcomer, verify, types, heldNow }
+  return { start, go, until, finish, newcomer, verify, types }
 }
