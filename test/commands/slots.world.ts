@@ -231,11 +231,14 @@ export const makeWorld = async ({ store, limit, organisation }: Place, stale: bo
   const newcomer = async (day = 0): Promise<{ status: number; waited: number }> => {
     const index = SPARE + newcomers
     newcomers += 1
+    // What was raised into the tier since is whom a read model may be late to tell of: no gain waits for that.
+    const unsure = limit.capacity !== undefined && held().length >= limit.capacity && held().filter(([id]) => !isRaised(id)).length < limit.capacity
     const room = (limit.capacity === undefined || held().length < limit.capacity) && (limit.quota === undefined || claimedOn(dayOn(day)) < limit.quota)
     const attempt = start({ does: 'claim', customer: index, command: index, day }, `newcomer-${index}`, 'newcomer')
     const { status } = await finish(attempt)
     const told = `a newcomer, where there is ${room ? 'room' : 'none'}\n${trace.join('\n')}`
-    expect(status, told).toBe(room ? 200 : 409)
+    if (unsure) expect([200, 409], told).toContain(status)
+    else expect(status, told).toBe(room ? 200 : 409)
     expect(attempt.elapsed(), `the wait of ${told}`).toBeLessThanOrEqual(WAIT)
     return { status, waited: attempt.elapsed() }
   }
