@@ -4,7 +4,7 @@ import { asksHoldings, noHoldings, whyFull, type Holdings, type LimitedGain } fr
 import { portfolio, slotOf, streamName, type OpenSlot, type Portfolio, type Slot } from '../domain/portfolio/portfolio.ts'
 import type { Rejection } from '../domain/rejection.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
-import type { StoredReceipt } from '../event-store/port.ts'
+import type { Position, StoredReceipt } from '../event-store/port.ts'
 import type { CannotCount } from './holdings.ts'
 import { load, type Loaded } from './load.ts'
 import { problem, type Problem } from './problem.ts'
@@ -63,9 +63,18 @@ export const portfolioSlots = (runtime: Runtime) => {
     return end('SlotReleased')
   }
 
-  const count = async ({ employeeId, uncountedStages }: LimitedGain, { state, position }: Loaded<Portfolio>, notBefore: bigint): Promise<Holdings | CannotCount> => {
+  /** Where the last slot was ended: a read model that has come there has read every gain whose slot is not open. */
+  const endOf = async ({ stream, state, head, position }: Loaded<Portfolio>): Promise<Position> => {
+    if (state.endedAt < 0) return 0n
+    if (state.endedAt === head.revision) return position
+    for await (const event of runtime.store.readStream(stream, { fromRevision: state.endedAt })) return event.position
+    return position
+  }
+
+  const count = async ({ employeeId, uncountedStages }: LimitedGain, read: Loaded<Portfolio>, notBefore: Position): Promise<Holdings | CannotCount> => {
     if (!runtime.holdings) return 'model-building'
-    // What was settled or released lies before the portfolio's last event: once that is read, so is every gain that is not open.
+    const position = await endOf(read)
+    const { state } = read
     return runtime.holdings(employeeId, { uncountedStages, among: state.open.map((slot) => slot.customerId), after: position > notBefore ? position : notBefore })
   }
 
@@ -75,6 +84,8 @@ export const portfolioSlots = (runtime: Runtime) => {
     const { employeeId, purpose, tier, stage, on } = gain
     const slot: Slot = { customerId, commandId: metadata.commandId, epoch: loaded.state.epoch, purpose, tier, stage, ...(purpose === 'claim' ? { day: on.day } : {}) }
     const patience = runtime.reservationWaitMs * (1 + loaded.state.fences / 2)
+    // Most slots are ended by their own command in a moment: if all who wait saw to them at once, they would keep it from that.
+    const grace = patience / 10
     const firstSeen = new Map<number, number>()
     let fencesLost = 0
     let notBefore = 0n
@@ -92,9 +103,9 @@ export const portfolioSlots = (runtime: Runtime) => {
 
       const holdings = asksHoldings(gain) ? await count(gain, read, notBefore) : noHoldings
       if (typeof holdings === 'string') return { outcome: 'unable', problem: problem(holdings, 'How many customers the employee holds cannot be counted at the moment, and the ownership policy limits it.', { extensions: { model: 'customer-lookup' } }) }
-      // Another attempt of this command has come to its end: after that no slot is reserved for it, or it would be settled twice.
-      if (!dryRun && (await runtime.store.receipts.find(slot.commandId))) return { outcome: 'start-over' }
       const full = whyFull(gain, slot.commandId, read.state, holdings)
+      // Another attempt of this command has come to its end: after that no slot is reserved for it, or it would be settled twice.
+      if (!dryRun && (!full || full.final) && (await runtime.store.receipts.find(slot.commandId))) return { outcome: 'start-over' }
       if (!full) {
         if (dryRun) return { outcome: 'reserved' }
         relyOn(employeeId, slot, metadata)
@@ -115,8 +126,9 @@ export const portfolioSlots = (runtime: Runtime) => {
       let wait = patience
       let seenTo: SeenTo = 'waits'
       for (const one of full.open) {
-        const left = patience - (now - (firstSeen.get(one.revision) ?? now))
-        seenTo = await seeTo(read, one, { by: customerId, metadata, patient: left > 0 })
+        const seenFor = now - (firstSeen.get(one.revision) ?? now)
+        const left = (seenFor < grace ? grace : patience) - seenFor
+        if (seenFor >= grace) seenTo = await seeTo(read, one, { by: customerId, metadata, patient: left > 0 })
         if (seenTo !== 'waits') break
         wait = Math.min(wait, left)
       }

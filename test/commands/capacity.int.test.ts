@@ -47,6 +47,7 @@ describe('limits of what an employee gains', () => {
     other = log.open()
     const holdings = makeCountHoldings(readModels)
     runtimes = [{ ...runtime, holdings }, { ...makeRuntime(other, { reservationWaitMs: 10_000, pool: database.pool }), holdings }]
+    await readModels.query(customerLookup, { after: await store.head() }, async () => undefined)
     stops.push(async () => {
       abort.abort()
       await done

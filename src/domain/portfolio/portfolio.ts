@@ -34,6 +34,8 @@ export type Portfolio = {
   open: readonly OpenSlot[]
   /** Settled claims by day; only of the last days, since no other is asked for. */
   claims: ReadonlyMap<string, number>
+  /** Revision of the last event that ended a slot; -1 before the first. */
+  endedAt: number
 }
 
 const KEPT_DAYS = 3
@@ -51,17 +53,17 @@ export const portfolio: Decider<Portfolio, PortfolioEvent> = {
   kind,
   events,
   parse: eventParser(events),
-  initialState: { open: [], claims: new Map() },
+  initialState: { open: [], claims: new Map(), endedAt: -1 },
   evolve: (state, event) => {
     switch (event.type) {
       case 'SlotReserved':
         return { ...state, open: [...without(state.open, event.data), { ...event.data, revision: event.revision }] }
       case 'SlotSettled': {
         const day = slotOf(state, event.data)?.day
-        return { open: without(state.open, event.data), claims: day === undefined ? state.claims : withClaim(state.claims, day) }
+        return { endedAt: event.revision, open: without(state.open, event.data), claims: day === undefined ? state.claims : withClaim(state.claims, day) }
       }
       case 'SlotReleased':
-        return { ...state, open: without(state.open, event.data) }
+        return { ...state, endedAt: event.revision, open: without(state.open, event.data) }
     }
   },
 }
