@@ -107,7 +107,7 @@ const carryOut = async <Body extends object, State, Event extends { type: string
   const refuse = async (rejection: Rejection, identities: readonly string[] = []): Promise<Answer> => {
     const refused = problemOfRejection(rejection)
     if (dryRun) return answer(refused)
-    const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
+    const ranInto = jsonOf({ ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) })
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
     if (refused.status === 403 || onRecord.has(rejection.rejected)) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)

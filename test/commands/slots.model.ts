@@ -51,7 +51,7 @@ export type Mutation = (typeof mutations)[number]
 type Slot = { customer: number; command: number; epoch: number; day: number; tier: number }
 /** Of a customer's stream, event by event: gained by the employee (on a day), gained by a rival, released, fenced, upgraded, anything else. */
 type CustomerEvent = `g${number}` | 'v' | 'x' | 'f' | 't' | 'o' | 'held'
-/** A portfolio as it was at a revision; `behind`: the customers' revisions that lie before its last event. */
+/** A portfolio as it was at a revision; `behind`: the customers' revisions that lie before where the last slot was ended. */
 type Portfolio = { revision: number; open: readonly Slot[]; claims: readonly number[]; behind: readonly number[] }
 /** Whether a command gained a customer, or ended without: its answer for ever. */
 type Receipt = { gained: number | null }
@@ -145,7 +145,7 @@ const withPortfolio = (world: World, does: 'reserved' | 'settled' | 'released', 
     ...world,
     portfolio: {
       revision: revision + 1, open: does === 'reserved' ? [...rest, slot] : rest,
-      claims: does === 'settled' && was ? claims.with(was.day, (claims[was.day] ?? 0) + 1) : claims, behind: revisionsIn(world),
+      claims: does === 'settled' && was ? claims.with(was.day, (claims[was.day] ?? 0) + 1) : claims, behind: does === 'reserved' ? world.portfolio.behind : revisionsIn(world),
     },
   }
 }
