@@ -27,6 +27,7 @@ import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
+import { makeCountHoldings } from './projections/customer-lookup/holdings.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeHandoverBook } from './projections/handovers/work.ts'
 import { makeReadModels, type ReadModels } from './projections/read-models.ts'
@@ -74,6 +75,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    holdings: makeCountHoldings(readModels),
     findAttempts: makeFindAttempts(pool),
     findComplaints: makeComplaintFinder(readModels),
     handovers: makeHandoverBook(readModels),

@@ -26,6 +26,8 @@ export const rejections = {
   'already-corrected': { status: 409, title: 'The event was corrected before', receipt: true, advice: 'Correct the event named here: it stands in the place of the other.' },
   'cool-off': { status: 409, title: 'Who held it last cannot claim it yet', receipt: false, advice: 'Claim it from the instant named here on; until then another may, or a manager assigns it.' },
   'time-passed': { status: 422, title: 'The time has passed already', receipt: false, advice: 'Name an instant in the future.' },
+  'capacity-reached': { status: 409, title: 'The employee holds as many customers as the policy allows', receipt: false, advice: 'Release or hand over a customer, name another employee, or revise the ownership policy (pool.capacity). The same key may be sent again.' },
+  'quota-reached': { status: 409, title: 'The employee has claimed as many customers today as the policy allows', receipt: false, advice: 'nextDayAt says when the next day begins. The same key may be sent again then.' },
   'not-shared': { status: 409, title: 'The customer is not shared with them', receipt: true, advice: 'GET /customers/{id} lists with whom it is shared.' },
   'move-not-allowed': { status: 409, title: 'The stage policy does not allow this move', receipt: true, advice: 'The allowed moves are named here; revise-policy changes them.' },
   'reason-required': { status: 422, title: 'This needs a reason', receipt: false, advice: 'Send the command again with a reason.' },

@@ -10,6 +10,7 @@ import { analyticsRoutes } from './analytics-routes.ts'
 import { auditRoutes, recordRead } from './audit-routes.ts'
 import { authenticate } from './authenticate.ts'
 import { batchRoute } from './batch-route.ts'
+import { capacityRoutes } from './capacity-routes.ts'
 import { commandRoutes } from './command-routes.ts'
 import { complaintRoutes } from './complaint-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
@@ -120,6 +121,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(auditRoutes(services))
     await api.register(historyRoutes(services))
     await api.register(portfolioRoutes(services))
+    await api.register(capacityRoutes(services))
     await api.register(recordReportRoutes(services))
     await api.register(employeeRecordRoutes(services))
     await api.register(protectionRoutes(services))
