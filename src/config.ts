@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { faultOf } from './event-store/eventstoredb/connection.ts'
+import { faultOf } from './event-store/eventstoredb/connection-string.ts'
 
 /** A key of 32 bytes, as base64. */
 const Key = z.string().transform((text, context) => {

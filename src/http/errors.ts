@@ -6,18 +6,9 @@ import { toFieldProblems } from '../commands/registry.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
 import { whyNoWrites } from '../event-store/writes.ts'
 import { ModelBuilding, NotCaughtUp } from '../projections/read-models.ts'
+import { ProblemError } from './problem-error.ts'
 
-/** A refusal on its way to the caller. */
-export class ProblemError extends Error {
-  override name = 'ProblemError'
-  readonly problem: Problem
-  readonly headers: Record<string, string>
-  constructor(given: Problem, headers: Record<string, string> = {}) {
-    super(given.title)
-    this.problem = given
-    this.headers = headers
-  }
-}
+export { ProblemError }
 
 export const RETRY_AFTER = { 'retry-after': '1' }
 

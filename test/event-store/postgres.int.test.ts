@@ -96,6 +96,26 @@ describe('the log in Postgres', () => {
     }])
   })
 
+  it('keeps the order in which appends to several streams were asked for, although connections are cut', async () => {
+    const stopped = new AbortController()
+    const cutting = (async () => {
+      while (!stopped.signal.aborted) {
+        await sleep(5)
+        await cut(database)
+      }
+    })()
+    try {
+      await inTurn(10, async () => {
+        const results = await Promise.all(times(60, async () => (await makeWriter(second).append()).result))
+        const positions = results.map((result) => (result.outcome === 'appended' ? Number(result.position) : 0))
+        expect(positions).toEqual([...positions].sort((one, other) => one - other))
+      })
+    } finally {
+      stopped.abort()
+      await cutting
+    }
+  })
+
   it('takes no event that follows another past than the stream’s, alone or among others', async () => {
     const writer = makeWriter(store)
     await writer.append()
