@@ -14,6 +14,7 @@ import { runProcesses, type ProcessDependencies } from './commands/processes/run
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
+import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
 import { EventStoreUnavailable } from './event-store/port.ts'
@@ -29,6 +30,8 @@ import { complaints } from './projections/complaints/project.ts'
 import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
+import { recordReports } from './projections/record-reports/project.ts'
+import { dueReports } from './projections/record-reports/queries.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
@@ -73,6 +76,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    findAttempts: makeFindAttempts(pool),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -189,7 +193,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: signingRoots(core, logger),
+      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels), 'report-deadlines': reportDeadlines(readModels) }, others: signingRoots(core, logger),
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -257,19 +261,27 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
 const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
   rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
 
-/** The deadlines of complaints, as their read model has them; none while it is being built. */
-const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {
-  try {
-    const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
-    return {
-      next: result.next,
-      due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
-    }
-  } catch (error) {
+/** What is due, as a read model has it; nothing while it is being built. */
+const orNothingYet = (find: FindDue): FindDue => (now, limit) =>
+  find(now, limit).catch((error: unknown) => {
     if (error instanceof ModelBuilding) return { due: [], next: null }
     throw error
+  })
+
+/** The deadlines of complaints. */
+const complaintDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
+  const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
+  return {
+    next: result.next,
+    due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
   }
-}
+})
+
+/** Until when record reports are to be judged. */
+const reportDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
+  const { result } = await readModels.query(recordReports, {}, (db, schema) => dueReports(db, schema, now, limit))
+  return { next: result.next, due: result.due.map(({ reportId, deadlineAt }) => ({ at: deadlineAt, intent: { command: 'pass-report-deadline', key: `deadline/${reportId}/${deadlineAt}`, body: { reportId, deadlineAt } } })) }
+})
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })

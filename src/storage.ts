@@ -13,7 +13,7 @@ export type StorageOptions = Pick<Config, 'eventStoreUrl' | 'eventStorePrefix'> 
 
 export const openStorage = async ({ connectionString, masterKeys, eventStoreUrl, eventStorePrefix }: StorageOptions): Promise<Storage> => {
   // Sessions keep settings they began with: one from a time when the database was read-only does not outlive it for long.
-  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true, maxLifetimeSeconds: 60 })
+  const pool = new pg.Pool({ connectionString, max: 20, application_name: 'kehu', connectionTimeoutMillis: 5000, keepAlive: true, maxLifetimeSeconds: 60, pipeline: true })
   // A connection that dies, idle or between two statements of a transaction, is an error of its next use only:
   // unheard, it would end the process.
   pool.on('error', () => undefined)

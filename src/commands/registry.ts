@@ -4,6 +4,7 @@ import { customer, type Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Identifier } from '../domain/customer/identifier.ts'
 import * as identifiers from '../domain/customer/identifiers.ts'
+import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as merging from '../domain/customer/merging.ts'
 import * as ownership from '../domain/customer/ownership.ts'
@@ -17,6 +18,8 @@ import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
 import * as policy from '../domain/policy/policy.ts'
+import * as reports from '../domain/record-report/judging.ts'
+import { recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../domain/record-report/record-report.ts'
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
@@ -26,7 +29,8 @@ import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
-import { refusalFor, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
+import { placeReport, placeUphold } from './report-placing.ts'
+import { refusalFor, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -159,6 +163,18 @@ const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary,
     refusal: (_state, _body, caller, organisation, _related, customers) => (right === 'judge' ? refusalToJudge(caller, customers, organisation) : undefined),
   })
 
+const ofReport = <Body extends { reportId: string; moveOwnership?: boolean }>(
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, RecordReport, RecordReportEvent>['decide'], place?: CommandDefinition<Body, RecordReport, RecordReportEvent>['place'],
+): Command =>
+  register({
+    name, summary, right, schema, decide, creates: false, ...(place ? { place } : {}),
+    decider: recordReport,
+    idName: 'reportId',
+    target: (body) => body.reportId,
+    customersOf: (_body, state) => (state.status === 'none' ? [] : [state.customerId, ...(state.duplicateOf === null ? [] : [state.duplicateOf])]),
+    refusal: (state, body, caller, organisation, _related, customers) => (right === 'rule' ? refusalToRule(caller, state, customers, body.moveOwnership === true, organisation) : undefined),
+  })
+
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'], fromOutside: (body: Body) => boolean = () => false,
@@ -242,6 +258,26 @@ export const registry: readonly Command[] = [
   ofCase('confirm-duplicate-case', { en: 'Two customers are one', zh: '确认重复' }, 'judge', judging.ConfirmDuplicateCase, judging.confirm),
   ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
   ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
+
+  register<reports.ReportedRecord, RecordReport, RecordReportEvent>({
+    name: 'report-record', summary: { en: 'Report a record as duplicate, in the wrong category or incomplete', zh: '举报客户记录' }, right: 'report', schema: reports.ReportRecord, decide: reports.report, creates: true,
+    decider: recordReport,
+    idName: 'reportId',
+    target: reportIdOf,
+    place: placeReport,
+    customerOf: (body) => body.customerId,
+    customersOf: ({ customerId, duplicateOf }) => (duplicateOf === undefined ? [] : [customerId, duplicateOf]),
+  }),
+  ofReport<reports.UpheldReport>('uphold-report', { en: 'A report was right', zh: '举报成立' }, 'rule', reports.UpholdReport, reports.uphold, placeUphold),
+  ofReport('dismiss-report', { en: 'A report was not right', zh: '驳回举报' }, 'rule', reports.DismissReport, reports.dismiss),
+  ofReport('pass-report-deadline', { en: 'A report was not judged in time', zh: '举报逾期未裁定' }, 'keep-time', reports.PassReportDeadline, reports.passDeadline),
+  register({
+    name: 'settle-dispute', summary: { en: 'The later entry goes to whom the earlier one belongs to', zh: '裁定归属争议' }, right: 'keep-time', schema: SettleDispute, decide: settleDispute, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    asCustomer,
+  }),
 
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),

@@ -3,6 +3,7 @@ import type { EventStore } from '../event-store/port.ts'
 import type { Folds } from './folds.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import type { NearMatchFinder } from './near-matches.ts'
+import type { FindAttempts } from './report-placing.ts'
 import type { LiveOrganisation } from './organisation.ts'
 
 /** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
@@ -22,6 +23,8 @@ export type Runtime = {
   folds?: Folds
   /** Looks for customers that are like another; without it nobody looks. */
   nearMatches?: NearMatchFinder
+  /** Looks up refused attempts; without it none can be cited. */
+  findAttempts?: FindAttempts
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

@@ -8,9 +8,12 @@ import { streamName as customerStream } from '../domain/customer/events.ts'
 import { domainEvent, type DomainEvent } from '../domain/events.ts'
 import { streamName as engagementStream } from '../domain/engagement/engagement.ts'
 import { streamName as purchasesStream } from '../domain/purchases/purchases.ts'
+import { streamName as reportStream } from '../domain/record-report/record-report.ts'
 import type { RecordedEvent } from '../event-store/port.ts'
 import { complaints } from '../projections/complaints/project.ts'
 import { complaintsOf } from '../projections/complaints/queries.ts'
+import { recordReports } from '../projections/record-reports/project.ts'
+import { reportsOf } from '../projections/record-reports/queries.ts'
 import { claimsOf, requireRole } from './authenticate.ts'
 import { exportFormat, sendExport } from './export.ts'
 import { inWords, languages, type Language } from './history-words.ts'
@@ -43,7 +46,8 @@ export const historyRoutes = (services: Services) => async (app: FastifyInstance
   /** The events of the customer and of what lies beside it, after a position. Streams of one customer are short. */
   const eventsOf = async (customerId: string, waitFor: bigint | undefined, after: bigint): Promise<RecordedEvent[]> => {
     const { result: complaintIds } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, customerId))
-    const streams = [customerStream(customerId), purchasesStream(customerId), engagementStream(customerId), ...complaintIds.map(complaintStream)]
+    const { result: reportIds } = await readModels.query(recordReports, { after: waitFor }, (db, schema) => reportsOf(db, schema, customerId))
+    const streams = [customerStream(customerId), purchasesStream(customerId), engagementStream(customerId), ...complaintIds.map(complaintStream), ...reportIds.map(reportStream)]
     const events = (await Promise.all(streams.map((stream) => Array.fromAsync(runtime.store.readStream(stream))))).flat()
     return events.filter(({ position }) => position > after).sort((one, other) => (one.position < other.position ? -1 : 1))
   }
@@ -51,7 +55,7 @@ export const historyRoutes = (services: Services) => async (app: FastifyInstance
   typed.get('/customers/:customerId/history', {
     schema: {
       tags: ['audit'], operationId: 'get-history', summary: 'What happened with this customer, in words 客户历程', params: CustomerParams,
-      description: 'Every event of the customer, its complaints, purchases and contacts, in log order: what, who, when, why, under which policy, on what evidence. Accept: text/csv or application/x-ndjson exports all of it.',
+      description: 'Every event of the customer, its complaints, reports, purchases and contacts, in log order: what, who, when, why, under which policy, on what evidence. Accept: text/csv or application/x-ndjson exports all of it.',
       querystring: z.strictObject({ language: z.enum(languages).optional().describe('Else as Accept-Language says; en unless told'), ...After, ...Page }),
       response: { 200: exported(z.object({ customerId: z.string(), items: z.array(EntryBody) })), ...problemResponses(400, 401, 403, 404, 503) },
     },
@@ -84,7 +88,7 @@ const languageOf = (request: FastifyRequest, asked: Language | undefined): Langu
 }
 
 const entryOf = (stored: RecordedEvent, known: DomainEvent | undefined, language: Language, position: string): Entry[] => {
-  if (!known || (known.kind !== 'customer' && known.kind !== 'complaint' && known.kind !== 'purchases' && known.kind !== 'engagement')) return []
+  if (!known || (known.kind !== 'customer' && known.kind !== 'complaint' && known.kind !== 'purchases' && known.kind !== 'engagement' && known.kind !== 'recordReport')) return []
   const { event } = known
   const { reason, note, evidence } = Reasons.parse(event.data)
   return [{

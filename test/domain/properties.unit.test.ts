@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import * as category from '../../src/domain/category/category.ts'
 import { mergeTemplates } from '../../src/domain/category/template.ts'
 import { customer, ownershipAt, ownershipNow, type Customer } from '../../src/domain/customer/customer.ts'
+import { settleDispute, SettleDispute } from '../../src/domain/customer/dispute.ts'
 import type { CustomerEvent } from '../../src/domain/customer/events.ts'
 import * as identifiers from '../../src/domain/customer/identifiers.ts'
 import * as lifecycle from '../../src/domain/customer/lifecycle.ts'
@@ -17,9 +18,11 @@ import { categoryChain, evolveOrganisation, type Organisation, type Organisation
 import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { policyKinds } from '../../src/domain/policy/kinds.ts'
 import * as policy from '../../src/domain/policy/policy.ts'
+import * as reports from '../../src/domain/record-report/judging.ts'
+import { aboutOf, recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../../src/domain/record-report/record-report.ts'
 import { isRejection } from '../../src/domain/rejection.ts'
 import { listed } from '../../src/domain/customer/ownership-changes.ts'
-import { byAdmin, departed, field, fold, identityOf, label, organisation, person, personalInClear, withCategory, withPolicy } from '../support/given.ts'
+import { byAdmin, created, departed, field, fold, identityOf, label, organisation, person, personalInClear, recorded, withCategory, withPolicy } from '../support/given.ts'
 
 /*
  * Commands at random, one after the other, on the state the earlier ones led to. Whatever they are and whatever
@@ -140,6 +143,7 @@ const customerStep: fc.Arbitrary<CustomerStep> = fc.oneof(
   { arbitrary: of(ownership.ClaimOwnership, ownership.claim, fc.record({ reason, effectiveAt })), weight: 3 },
   { arbitrary: of(ownership.AssignOwnership, ownership.assign, fc.record({ to: employeeId, reason, effectiveAt })), weight: 2 },
   { arbitrary: of(ownership.TransferOwnership, ownership.transfer, fc.record({ to: employeeId, reason: fc.constant(person.said), effectiveAt })), weight: 3 },
+  of(SettleDispute, settleDispute, fc.record({ to: employeeId, reportId: fc.constantFrom('5d3c1f5e-0c1b-5f0a-9a3e-7b1d2c4e6f80', '6e4d2a6f-1d2c-5a1b-8b4f-8c2e3d5f7a91') })),
   { arbitrary: of(ownership.ReleaseOwnership, ownership.release, fc.record({ reason: fc.constant(person.said), effectiveAt })), weight: 3 },
   of(ownership.ShareCustomer, ownership.share, fc.tuple(recipient, fc.constantFrom('read', 'work')).map(([whom, access]) => ({ ...whom, access }))),
   { arbitrary: of(ownership.RevokeShare, ownership.revokeShare, recipient), weight: 2 },
@@ -275,6 +279,49 @@ test('an organisation, whatever was done to it, keeps its promises: its trees st
     'DepartmentRegistered', 'DepartmentMoved', 'EmployeeRegistered', 'EmployeeMoved', 'AuthorityLimitChanged', 'EmployeeDeparted', 'CategoryDefined', 'CategoryRevised', 'PolicyDefined', 'PolicyRevised',
     'department-exists', 'department-not-found', 'department-cycle', 'employee-exists', 'employee-not-found', 'employee-departed', 'category-exists', 'category-not-found', 'category-cycle',
     'policy-exists', 'policy-not-found', 'invalid-policy', 'invalid-template', 'unknown-reference',
+  ]))
+})
+
+test('a record report, whatever is sent, costs a penalty once for a fault, and none after a dismissal', () => {
+  const met = new Set<string>()
+  const entered = (more: object) => fold(customer, [recorded(created({ stage: 'active', fields: { source: 'referral' }, ...more }), 0)])
+  const records = [entered({ enteredBy: 'rival' }), entered({ enteredBy: 'rival', fields: { source: 'referral', importance: 'A' } }), entered({ enteredBy: null, category: 'enterprise' }), entered({ stage: 'target' }), null]
+  const reportId = reportIdOf({ customerId: 'c', kind: 'incomplete' })
+  type Step = Run<RecordReport, RecordReportEvent>
+  const reporting = fc.tuple(
+    fc.constantFrom({ kind: 'incomplete' }, { kind: 'wrong-category', categoryId: 'enterprise' }, { kind: 'duplicate', duplicateOf: 'e' }), fc.constantFrom(...records), fc.constantFrom(...records), fc.constantFrom(person.said, undefined),
+  )
+  const step = (kind: string) => fc.oneof(
+    { arbitrary: reporting.filter(([what]) => what.kind === kind).map(([what, record, other, newEvidence]): Step => run(reports.ReportRecord, (state: RecordReport, command, context) => reports.report(state, command, context, record, [record, other]), { customerId: 'c', note: person.said, newEvidence, ...what })), weight: 3 },
+    { arbitrary: fc.tuple(fc.boolean(), fc.constantFrom('clerk', 'gone', 'rival', null)).map(([moveOwnership, ownerId]): Step => run(reports.UpholdReport, (state: RecordReport, command, context) => reports.uphold(state, { ...command, earlier: { customerId: 'e', ownerId } }, context, null, [records[0] ?? null, records[1] ?? null]), { reportId, decision: person.said, moveOwnership })), weight: 2 },
+    fc.constant<Step>(run(reports.DismissReport, reports.dismiss, { reportId, reason: person.said })),
+    fc.constantFrom(true, true, false).map((isDue): Step => (state, context, arrange) =>
+      run(reports.PassReportDeadline, reports.passDeadline, { reportId, deadlineAt: state.status === 'none' || !isDue ? instant(1) : state.deadlineAt })(state, context, arrange)),
+  )
+  const steps = fc.constantFrom('incomplete', 'wrong-category', 'duplicate').chain((kind) => fc.array(fc.record({ step: step(kind), pause: fc.nat(20), caller }), { maxLength: 20, size: 'max' }))
+  fc.assert(fc.property(steps, (taken) => {
+    const { stream, attempt } = tracker(recordReport, met)
+    let at = 0
+    taken.forEach(({ step: take, pause, caller: one }, index) => {
+      at += pause
+      attempt(reportId, take, contextOf(index, instant(at), one, organisation))
+    })
+    const { log } = stream(reportId)
+    const fined = new Set<string>()
+    let about: string[] = []
+    log.forEach((event, index) => {
+      if (event.type === 'RecordReported') about = aboutOf(event.data)
+      const before = log.slice(0, index).findLast((one) => one.type !== 'ReportOverdue')?.type
+      // Each judgement is of a report that waits for one, and what waits is judged before it is reported again.
+      expect(before === 'RecordReported').toBe(event.type !== 'RecordReported')
+      if (event.type !== 'ReportUpheld') return
+      expect(about.some((fault) => !fined.has(fault)), 'something that was not upheld before').toBe(true)
+      about.forEach((fault) => fined.add(fault))
+    })
+    if (log.some((event) => event.type === 'RecordReported' && event.data.kind === 'duplicate')) expect(log.filter((event) => event.type === 'ReportUpheld').length).toBeLessThanOrEqual(1)
+  }), { numRuns: 150, seed: SEED })
+  expect([...met]).toEqual(expect.arrayContaining([
+    'RecordReported', 'ReportOverdue', 'ReportUpheld', 'ReportDismissed', 'report-not-found', 'report-judged', 'no-such-fault', 'fault-upheld', 'no-dispute', 'not-due', 'customer-not-found', 'reason-required',
   ]))
 })
 

@@ -96,7 +96,7 @@ export const given = <State, Event extends { type: string; data: object }>(decid
 }
 
 // The organisation: head-office > shenzhen > nanshan, and guangzhou beside shenzhen.
-const policyVersions = { stages: 4, tiers: 5, ownership: 6, visibility: 7, complaints: 8, matching: 9, duplicates: 10 } as const
+const policyVersions = { stages: 4, tiers: 5, ownership: 6, visibility: 7, complaints: 8, matching: 9, duplicates: 10, penalties: 11 } as const
 export const inForce = (...names: PolicyKind[]): PolicyReference[] => names.map((name) => ({ name, version: policyVersions[name] }))
 
 const department = (id: string, parentId: string | null): OrganisationEvent => ({ kind: 'department', id, event: recorded({ type: 'DepartmentRegistered', data: { name: id, parentId } }, 0) })

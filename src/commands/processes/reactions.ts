@@ -13,6 +13,7 @@ import { settleMerge, settleReversal } from '../merging.ts'
 import type { Runtime } from '../runtime.ts'
 import { dispatch, type Intent } from './dispatch.ts'
 import { duplicatesFound, tellingTypes } from './duplicate-detection.ts'
+import { reportUpheld } from './report-upheld.ts'
 
 /** What a process does about an event. Adding a reaction is a function and a line in `reactions`. */
 type React = (runtime: Runtime, event: DomainEvent, stored: RecordedEvent) => Promise<Intent[]>
@@ -87,6 +88,7 @@ export const reactions: readonly Reaction[] = [
   { process: 'purchase-reactions', kinds: ['purchases'], react: purchaseMade },
   { process: 'merges', kinds: ['customer'], types: mergeTypes, react: mergeMoved },
   { process: 'duplicate-detection', kinds: ['customer'], types: tellingTypes, atOnce: 32, react: duplicatesFound },
+  { process: 'report-judgements', kinds: ['recordReport'], types: ['ReportUpheld'], react: reportUpheld },
 ]
 
 /**

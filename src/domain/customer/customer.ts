@@ -32,11 +32,13 @@ export type Customer = Merging & {
   tier: string
   /** Tiers proposed and not decided on since the tier last changed. */
   proposedTiers: ReadonlySet<string>
+  /** Reports by which a dispute over its ownership was settled. */
+  disputes: ReadonlySet<string>
 }
 
 const nobody: Customer = {
   ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
+  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(), disputes: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -91,9 +93,10 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
       return { ...state, epoch: state.epoch + 1, identifiers: without(state.identifiers, event.data.identity) }
     case 'EntryAbandoned':
       return { ...state, epoch: state.epoch + 1, fences: state.fences + 1 }
-    case 'OwnershipClaimed':
     case 'OwnershipAssigned':
     case 'OwnershipTransferred':
+      return { ...state, ...(event.data.reportId === undefined ? {} : { disputes: new Set(state.disputes).add(event.data.reportId) }), ownership: changeOwner(state.ownership, event, event.data.ownerId) }
+    case 'OwnershipClaimed':
       return { ...state, ownership: changeOwner(state.ownership, event, event.data.ownerId) }
     case 'OwnershipSettled':
       return { ...state, ...applyMerge(state, event), ownership: changeOwner(state.ownership, event, event.data.ownerId) }

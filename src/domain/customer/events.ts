@@ -55,8 +55,9 @@ export const events = {
   /** A fence: whatever this customer had reserved until here is void. Written by a rival, or by an attempt that gives up. */
   EntryAbandoned: z.object({ by: z.string() }),
   OwnershipClaimed: z.object({ ownerId: z.string(), basis: z.enum(['first-entry', 'claim']), reason: FreeText.nullable() }),
-  OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.literal('assignment'), reason: FreeText.nullable() }),
-  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.literal('transfer'), reason: FreeText.nullable() }),
+  /** `reportId`: of a dispute, the report it was decided by. */
+  OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.enum(['assignment', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
+  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
   OwnershipReleased: z.object({ from: z.string(), basis: z.literal('voluntary-release'), reason: FreeText.nullable() }),
   CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
   ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
