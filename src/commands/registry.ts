@@ -3,12 +3,15 @@ import * as category from '../domain/category/category.ts'
 import { customer, type Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Identifier } from '../domain/customer/identifier.ts'
+import * as correction from '../domain/customer/correction.ts'
 import * as identifiers from '../domain/customer/identifiers.ts'
 import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as merging from '../domain/customer/merging.ts'
 import * as ownership from '../domain/customer/ownership.ts'
+import * as protecting from '../domain/customer/protecting.ts'
 import * as profile from '../domain/customer/profile.ts'
+import { EndShare, endShare } from '../domain/customer/shares.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
 import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
 import * as handling from '../domain/complaint/handling.ts'
@@ -22,15 +25,17 @@ import * as reports from '../domain/record-report/judging.ts'
 import { recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../domain/record-report/record-report.ts'
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
+import { placeCorrection } from './correcting.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
+import { placeWithFacts } from './protection-facts.ts'
 import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
 import { placeReport, placeUphold } from './report-placing.ts'
-import { refusalFor, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalOver, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -136,6 +141,17 @@ const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?
     asCustomer,
   })
 
+/** What time does by itself to a period of protection, decided on the streams beside the customer's as well. */
+const ofProtection = (name: string, summary: Summary, schema: z.ZodType<protecting.PeriodWithFacts>, decide: typeof protecting.lapse): Command =>
+  register<protecting.PeriodWithFacts, Customer, CustomerEvent>({
+    name, summary, right: 'keep-time', schema, decide, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    place: placeWithFacts,
+    asCustomer,
+  })
+
 const ofOrganisation = <Body extends object, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, idName: string, target: CommandDefinition<Body, State, Event>['target'],
   name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false,
@@ -204,12 +220,29 @@ export const registry: readonly Command[] = [
   ofCustomer('release-ownership', { en: 'Release to the public pool', zh: '释放到公海' }, 'hold', ownership.ReleaseOwnership, ownership.release),
   ofCustomer('share-customer', { en: 'Share with an employee or department', zh: '共享客户' }, 'hold', ownership.ShareCustomer, ownership.share),
   ofCustomer('revoke-share', { en: 'End a share', zh: '取消共享' }, 'hold', ownership.RevokeShare, ownership.revokeShare),
+  ofCustomer('end-share', { en: 'The time of a share is over', zh: '共享到期' }, 'keep-time', EndShare, endShare),
+  ofProtection('lapse-protection', { en: 'Protection is over', zh: '保护期届满' }, protecting.LapseProtection, protecting.lapse),
+  ofProtection('warn-of-lapse', { en: 'Protection ends soon', zh: '保护期将满提醒' }, protecting.WarnOfLapse, protecting.warn),
+  ofCustomer('renew-protection', { en: 'Begin the protection anew', zh: '延续保护期' }, 'direct', protecting.RenewProtection, protecting.renew),
+  ofCustomer('lock-protection', { en: 'Keep from lapsing', zh: '锁定归属' }, 'direct', protecting.LockProtection, protecting.lock),
+  ofCustomer('unlock-protection', { en: 'Let it lapse again', zh: '解除锁定' }, 'direct', protecting.UnlockProtection, protecting.unlock),
   ofCustomer('change-stage', { en: 'Move along the lifecycle', zh: '变更生命周期阶段' }, 'work', lifecycle.ChangeStage, lifecycle.changeStage),
   ofCustomer('upgrade-tier', { en: 'Raise the tier', zh: '升级客户等级' }, 'work', lifecycle.UpgradeTier, lifecycle.upgradeTier),
   ofCustomer('downgrade-tier', { en: 'Lower the tier', zh: '降低客户等级' }, 'direct', lifecycle.DowngradeTier, lifecycle.downgradeTier),
   ofCustomer('activate-by-purchase', { en: 'A first purchase makes a deal', zh: '首购成交' }, 'keep-time', lifecycle.ActivateByPurchase, lifecycle.activateByPurchase),
   ofCustomer('assess-spend', { en: 'Spend speaks for a tier', zh: '消费达标评定' }, 'keep-time', lifecycle.AssessSpend, lifecycle.assessSpend),
 
+  register<correction.Correction, Customer, CustomerEvent>({
+    name: 'correct-ownership', summary: { en: 'Correct an entry about the owner', zh: '更正归属记录' }, right: 'direct', schema: correction.CorrectOwnership, decide: correction.correctOwnership, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    effectiveAt: (body) => body.effectiveAt,
+    place: placeCorrection,
+    customerOf: (body) => body.customerId,
+    refusal: (state, body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined) ?? refusalOver(caller, correction.changeNamed(state, body.named)?.ownerId ?? null, organisation),
+    asCustomer,
+  }),
   register<merging.SettledMerge, Customer, CustomerEvent>({
     name: 'merge-customers', summary: { en: 'Make one customer of two', zh: '合并客户' }, right: 'direct', schema: merging.MergeCustomers, decide: merging.mergeCustomers, creates: false,
     decider: customer,

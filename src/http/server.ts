@@ -25,6 +25,7 @@ import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
 import { portfolioRoutes } from './portfolio-routes.ts'
 import { recordReportRoutes } from './record-report-routes.ts'
+import { protectionRoutes } from './protection-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -120,6 +121,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(portfolioRoutes(services))
     await api.register(recordReportRoutes(services))
     await api.register(employeeRecordRoutes(services))
+    await api.register(protectionRoutes(services))
   })
   return app
 }
