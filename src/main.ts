@@ -8,12 +8,13 @@ import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
 import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
-import type { FindDue } from './commands/processes/deadlines.ts'
 import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
 import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
+import { dueByProcess, makeComplaintFinder } from './due.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
+import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
 import { EventStoreUnavailable } from './event-store/port.ts'
@@ -25,10 +26,8 @@ import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
-import { complaints } from './projections/complaints/project.ts'
-import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
-import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
+import { makeReadModels, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
@@ -73,6 +72,8 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    findAttempts: makeFindAttempts(pool),
+    findComplaints: makeComplaintFinder(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -189,7 +190,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: signingRoots(core, logger),
+      runtime, log: processLog, connectionString, due: dueByProcess(runtime, readModels), others: signingRoots(core, logger),
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -256,20 +257,6 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
 /** The process that signs roots, unless the configuration wants none. */
 const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
   rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
-
-/** The deadlines of complaints, as their read model has them; none while it is being built. */
-const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {
-  try {
-    const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
-    return {
-      next: result.next,
-      due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
-    }
-  } catch (error) {
-    if (error instanceof ModelBuilding) return { due: [], next: null }
-    throw error
-  }
-}
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
+import { withSharesAt } from '../domain/customer/shares.ts'
 import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
 import { asRecorded } from '../domain/events.ts'
 import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
@@ -96,7 +97,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
   const refuse = async (rejection: Rejection, identities: readonly string[] = []): Promise<Answer> => {
     const refused = problemOfRejection(rejection)
     if (dryRun) return answer(refused)
-    const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
+    const ranInto = jsonOf({ ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) })
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
     if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)
@@ -114,13 +115,14 @@ export const handle = async <Body extends object, State, Event extends { type: s
   let nearMatches: Context['nearMatches']
   const decide = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
-    const customer = command.asCustomer?.state(state)
+    const inForce = (one: Customer | null) => one && withSharesAt(one, now)
+    const customer = inForce(command.asCustomer?.state(state) ?? null)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
+      ?? command.refusal?.(state, body, caller, organisation, inForce(related), others.map(inForce)) ?? command.decide(state, body, context, related, others)
   }
 
   /** 2. may this caller?  3. decide. A refusal or a no-op is decided again on the newest organisation. */

@@ -3,11 +3,15 @@ import * as category from '../domain/category/category.ts'
 import { customer, type Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Identifier } from '../domain/customer/identifier.ts'
+import * as correction from '../domain/customer/correction.ts'
 import * as identifiers from '../domain/customer/identifiers.ts'
+import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as merging from '../domain/customer/merging.ts'
 import * as ownership from '../domain/customer/ownership.ts'
+import * as protecting from '../domain/customer/protecting.ts'
 import * as profile from '../domain/customer/profile.ts'
+import { EndShare, endShare } from '../domain/customer/shares.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
 import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
 import * as handling from '../domain/complaint/handling.ts'
@@ -17,16 +21,21 @@ import * as department from '../domain/department/department.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
 import * as policy from '../domain/policy/policy.ts'
+import * as reports from '../domain/record-report/judging.ts'
+import { recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../domain/record-report/record-report.ts'
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
+import { placeCorrection } from './correcting.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
+import { placeWithFacts } from './protection-facts.ts'
 import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
-import { refusalFor, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
+import { placeReport, placeUphold } from './report-placing.ts'
+import { refusalFor, refusalOver, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -132,6 +141,17 @@ const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?
     asCustomer,
   })
 
+/** What time does by itself to a period of protection, decided on the streams beside the customer's as well. */
+const ofProtection = (name: string, summary: Summary, schema: z.ZodType<protecting.PeriodWithFacts>, decide: typeof protecting.lapse): Command =>
+  register<protecting.PeriodWithFacts, Customer, CustomerEvent>({
+    name, summary, right: 'keep-time', schema, decide, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    place: placeWithFacts,
+    asCustomer,
+  })
+
 const ofOrganisation = <Body extends object, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, idName: string, target: CommandDefinition<Body, State, Event>['target'],
   name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false,
@@ -157,6 +177,18 @@ const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary,
     target: (body) => body.caseId,
     customersOf: (_body, state) => (state.status === 'none' ? [] : state.customerIds),
     refusal: (_state, _body, caller, organisation, _related, customers) => (right === 'judge' ? refusalToJudge(caller, customers, organisation) : undefined),
+  })
+
+const ofReport = <Body extends { reportId: string; moveOwnership?: boolean }>(
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, RecordReport, RecordReportEvent>['decide'], place?: CommandDefinition<Body, RecordReport, RecordReportEvent>['place'],
+): Command =>
+  register({
+    name, summary, right, schema, decide, creates: false, ...(place ? { place } : {}),
+    decider: recordReport,
+    idName: 'reportId',
+    target: (body) => body.reportId,
+    customersOf: (_body, state) => (state.status === 'none' ? [] : [state.customerId, ...(state.duplicateOf === null ? [] : [state.duplicateOf])]),
+    refusal: (state, body, caller, organisation, _related, customers) => (right === 'rule' ? refusalToRule(caller, state, customers, body.moveOwnership === true, organisation) : undefined),
   })
 
 /** What happened with a customer, in a stream beside the customer's own. */
@@ -188,12 +220,29 @@ export const registry: readonly Command[] = [
   ofCustomer('release-ownership', { en: 'Release to the public pool', zh: '释放到公海' }, 'hold', ownership.ReleaseOwnership, ownership.release),
   ofCustomer('share-customer', { en: 'Share with an employee or department', zh: '共享客户' }, 'hold', ownership.ShareCustomer, ownership.share),
   ofCustomer('revoke-share', { en: 'End a share', zh: '取消共享' }, 'hold', ownership.RevokeShare, ownership.revokeShare),
+  ofCustomer('end-share', { en: 'The time of a share is over', zh: '共享到期' }, 'keep-time', EndShare, endShare),
+  ofProtection('lapse-protection', { en: 'Protection is over', zh: '保护期届满' }, protecting.LapseProtection, protecting.lapse),
+  ofProtection('warn-of-lapse', { en: 'Protection ends soon', zh: '保护期将满提醒' }, protecting.WarnOfLapse, protecting.warn),
+  ofCustomer('renew-protection', { en: 'Begin the protection anew', zh: '延续保护期' }, 'direct', protecting.RenewProtection, protecting.renew),
+  ofCustomer('lock-protection', { en: 'Keep from lapsing', zh: '锁定归属' }, 'direct', protecting.LockProtection, protecting.lock),
+  ofCustomer('unlock-protection', { en: 'Let it lapse again', zh: '解除锁定' }, 'direct', protecting.UnlockProtection, protecting.unlock),
   ofCustomer('change-stage', { en: 'Move along the lifecycle', zh: '变更生命周期阶段' }, 'work', lifecycle.ChangeStage, lifecycle.changeStage),
   ofCustomer('upgrade-tier', { en: 'Raise the tier', zh: '升级客户等级' }, 'work', lifecycle.UpgradeTier, lifecycle.upgradeTier),
   ofCustomer('downgrade-tier', { en: 'Lower the tier', zh: '降低客户等级' }, 'direct', lifecycle.DowngradeTier, lifecycle.downgradeTier),
   ofCustomer('activate-by-purchase', { en: 'A first purchase makes a deal', zh: '首购成交' }, 'keep-time', lifecycle.ActivateByPurchase, lifecycle.activateByPurchase),
   ofCustomer('assess-spend', { en: 'Spend speaks for a tier', zh: '消费达标评定' }, 'keep-time', lifecycle.AssessSpend, lifecycle.assessSpend),
 
+  register<correction.Correction, Customer, CustomerEvent>({
+    name: 'correct-ownership', summary: { en: 'Correct an entry about the owner', zh: '更正归属记录' }, right: 'direct', schema: correction.CorrectOwnership, decide: correction.correctOwnership, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    effectiveAt: (body) => body.effectiveAt,
+    place: placeCorrection,
+    customerOf: (body) => body.customerId,
+    refusal: (state, body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined) ?? refusalOver(caller, correction.changeNamed(state, body.named)?.ownerId ?? null, organisation),
+    asCustomer,
+  }),
   register<merging.SettledMerge, Customer, CustomerEvent>({
     name: 'merge-customers', summary: { en: 'Make one customer of two', zh: '合并客户' }, right: 'direct', schema: merging.MergeCustomers, decide: merging.mergeCustomers, creates: false,
     decider: customer,
@@ -242,6 +291,26 @@ export const registry: readonly Command[] = [
   ofCase('confirm-duplicate-case', { en: 'Two customers are one', zh: '确认重复' }, 'judge', judging.ConfirmDuplicateCase, judging.confirm),
   ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
   ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
+
+  register<reports.ReportedRecord, RecordReport, RecordReportEvent>({
+    name: 'report-record', summary: { en: 'Report a record as duplicate, in the wrong category or incomplete', zh: '举报客户记录' }, right: 'report', schema: reports.ReportRecord, decide: reports.report, creates: true,
+    decider: recordReport,
+    idName: 'reportId',
+    target: reportIdOf,
+    place: placeReport,
+    customerOf: (body) => body.customerId,
+    customersOf: ({ customerId, duplicateOf }) => (duplicateOf === undefined ? [] : [customerId, duplicateOf]),
+  }),
+  ofReport<reports.UpheldReport>('uphold-report', { en: 'A report was right', zh: '举报成立' }, 'rule', reports.UpholdReport, reports.uphold, placeUphold),
+  ofReport('dismiss-report', { en: 'A report was not right', zh: '驳回举报' }, 'rule', reports.DismissReport, reports.dismiss),
+  ofReport('pass-report-deadline', { en: 'A report was not judged in time', zh: '举报逾期未裁定' }, 'keep-time', reports.PassReportDeadline, reports.passDeadline),
+  register({
+    name: 'settle-dispute', summary: { en: 'The later entry goes to whom the earlier one belongs to', zh: '裁定归属争议' }, right: 'keep-time', schema: SettleDispute, decide: settleDispute, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    asCustomer,
+  }),
 
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),

@@ -3,7 +3,9 @@ import type { EventStore } from '../event-store/port.ts'
 import type { Folds } from './folds.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import type { NearMatchFinder } from './near-matches.ts'
+import type { FindAttempts } from './report-placing.ts'
 import type { LiveOrganisation } from './organisation.ts'
+import type { ComplaintFinder } from './protection-facts.ts'
 
 /** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
 export type Runtime = {
@@ -22,6 +24,10 @@ export type Runtime = {
   folds?: Folds
   /** Looks for customers that are like another; without it nobody looks. */
   nearMatches?: NearMatchFinder
+  /** Looks up refused attempts; without it none can be cited. */
+  findAttempts?: FindAttempts
+  /** Where a customer's complaints are; without it they are looked for in the whole log. */
+  findComplaints?: ComplaintFinder
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

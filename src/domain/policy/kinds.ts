@@ -135,8 +135,15 @@ export const Duplicates = z.strictObject({
   categories: z.record(z.string().max(64), NearMatchRule).default({}),
 })
 
+/** What an upheld report costs who is answerable, by fault (null: nothing), and how long it may wait for its judgement. */
+const Penalty = Money.refine(({ amount }) => amount > 0, { path: ['amount'], message: 'must be more than nothing; null is no penalty' }).nullable()
+export const Penalties = z.strictObject({
+  amounts: z.strictObject({ duplicate: Penalty, wrongCategory: Penalty, incomplete: Penalty }),
+  deadlineDays: Days,
+})
+
 /** Adding a policy kind is one line here and its default in defaults.ts. */
-export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates }
+export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates, penalties: Penalties }
 
 /** A value without the keys that a schema does not know: a later version of Kehu put them in. */
 const withoutUnknown = (schema: z.ZodType, value: unknown): unknown =>
@@ -156,9 +163,9 @@ const stored = <Schema extends z.ZodType>(schema: Schema) => z.preprocess((value
  * what a later version added is passed over by a process that is still of this one.
  */
 export const storedPolicies = {
-  stages: stored(StagesShape), tiers: stored(TiersShape), ownership: stored(Ownership), visibility: stored(Visibility), complaints: stored(ComplaintsShape), matching: stored(MatchingShape), duplicates: stored(Duplicates),
+  stages: stored(StagesShape), tiers: stored(TiersShape), ownership: stored(Ownership), visibility: stored(Visibility), complaints: stored(ComplaintsShape), matching: stored(MatchingShape), duplicates: stored(Duplicates), penalties: stored(Penalties),
 }
 
 export type PolicyKind = keyof typeof policyKinds
 export type PolicyValues = { [K in PolicyKind]: z.infer<(typeof policyKinds)[K]> }
-export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates'] as const satisfies readonly PolicyKind[]
+export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates', 'penalties'] as const satisfies readonly PolicyKind[]

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { EventStoreUnavailable } from '../port.ts'
 
 export const isConnectionError = (error: unknown): boolean => {
   if (!(error instanceof Error)) return false
@@ -7,6 +8,15 @@ export const isConnectionError = (error: unknown): boolean => {
   // what pg and Kysely say of a connection that went away. 25006 and 53100: read-only and full disk, which pass too;
   // 25P03: a process that stood still in the midst of a transaction.
   return /^(08|57P|53)/.test(code) || code === '25006' || code === '25P03' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded|Query read timeout|Client was closed|not queryable|connection has been discarded/i.test(error.message)
+}
+
+/** What is asked of Postgres; that it is out of reach is told in the port's words. */
+export const reaching = async <T>(work: Promise<T>): Promise<T> => {
+  try {
+    return await work
+  } catch (error) {
+    throw isConnectionError(error) ? new EventStoreUnavailable('the log is out of reach', { cause: error }) : error
+  }
 }
 
 /** Nothing came back in the time a query may take. */
