@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { schemaVersionOf } from '../src/domain/upcasters.ts'
+import { canonical } from '../src/event-store/canonical.ts'
 import { emptyHead, headAfter, type Head } from '../src/event-store/chain.ts'
 import { makeCodec } from '../src/event-store/codec.ts'
 import type { Keyring } from '../src/event-store/keyring.ts'
@@ -13,10 +14,10 @@ const CHUNK = 2000
 const jsonOf = (value: object): JsonObject => JSON.parse(JSON.stringify(value))
 
 /**
- * Writes a mix of events behind what the log holds, sealed and chained as commands would, but in bulk: straight into
+ * Writes events, the mix unless others are given, behind what the log holds, sealed and chained as commands would, but in bulk: straight into
  * the table, without receipts. Who does what in which order follows from the seed; ids of events and nonces are drawn anew.
  */
-export const fillLog = async ({ pool, keyring, events: wanted, seed, onProgress }: { pool: pg.Pool; keyring: Keyring; events: number; seed: number; onProgress?: (written: number) => void }): Promise<void> => {
+export const fillLog = async ({ pool, keyring, events: wanted, seed, happenings = mix(seed), onProgress }: { pool: pg.Pool; keyring: Keyring; events: number; seed: number; happenings?: Iterable<Happening>; onProgress?: (written: number) => void }): Promise<void> => {
   const codec = makeCodec(keyring)
   const heads = new Map<string, Head>()
   const { rows: [last] } = await pool.query<{ position: string }>('select coalesce(max(position), 0) as position from kehu.event')
@@ -46,7 +47,7 @@ export const fillLog = async ({ pool, keyring, events: wanted, seed, onProgress 
          as new (position, stream_key, revision, event_id, stream, type, data, metadata, hash)`,
       [
         recorded.map((one) => String(one.position)), recorded.map((one) => streamKey(one.stream)), recorded.map((one) => one.revision), recorded.map((one) => one.id), recorded.map((one) => one.stream),
-        recorded.map((one) => one.type), recorded.map((one) => JSON.stringify(one.data)), recorded.map((one) => JSON.stringify(one.metadata)), recorded.map((one) => one.metadata.hash),
+        recorded.map((one) => one.type), recorded.map((one) => canonical(one.data)), recorded.map((one) => canonical(one.metadata)), recorded.map((one) => one.metadata.hash),
       ],
     )
     written += recorded.length
@@ -54,12 +55,13 @@ export const fillLog = async ({ pool, keyring, events: wanted, seed, onProgress 
   }
 
   let chunk: Happening[] = []
-  for (const happening of mix(seed)) {
+  for (const happening of happenings) {
     chunk.push(happening)
     if (chunk.length < CHUNK && written + chunk.length < wanted) continue
     await write(chunk)
     chunk = []
     if (written >= wanted) break
   }
+  await write(chunk)
   await pool.query('vacuum analyze kehu.event')
 }

@@ -141,10 +141,10 @@ describe.concurrent('a PostgreSQL that takes no writes', () => {
   })
 })
 
-describe('a network to PostgreSQL that falls silent', () => {
+describe.concurrent('a network to PostgreSQL that falls silent', () => {
   it('turns commands and queries into 503 with Retry-After in bounded time; they go on when it speaks again', { timeout: 120_000 }, async ({ expect }) => {
     let url = ''
-    const place = await makePlace({ KEHU_DATABASE_WAIT_MS: '2000' }, () => url)
+    const place = await makePlace({ KEHU_DATABASE_WAIT_MS: '3000' }, () => url)
     const address = new URL(place.database.url)
     const proxy = await startProxy(Number(address.port))
     const service = await serve(readConfig({ ...place.environment, DATABASE_URL: Object.assign(address, { port: String(proxy.port) }).href }), () => undefined)

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
+import { withSharesAt } from '../domain/customer/shares.ts'
 import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
 import { asRecorded } from '../domain/events.ts'
 import { isRejection, reject, type Rejection, type RejectionName } from '../domain/rejection.ts'
@@ -125,13 +126,14 @@ const carryOut = async <Body extends object, State, Event extends { type: string
   let nearMatches: Context['nearMatches']
   const decide = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
-    const customer = command.asCustomer?.state(state)
+    const inForce = (one: Customer | null) => one && withSharesAt(one, now)
+    const customer = inForce(command.asCustomer?.state(state) ?? null)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
+      ?? command.refusal?.(state, body, caller, organisation, inForce(related), others.map(inForce)) ?? command.decide(state, body, context, related, others)
   }
 
   /** What of a decision the ownership policy limits. */

@@ -7,6 +7,7 @@ import { department } from './department/department.ts'
 import { duplicateCase, type DuplicateCaseEvent } from './duplicate-case/duplicate-case.ts'
 import { employee } from './employee/employee.ts'
 import { engagement, type EngagementEvent } from './engagement/engagement.ts'
+import { handover, type HandoverEvent } from './handover/handover.ts'
 import { identity, type IdentityEvent } from './identity/identity.ts'
 import type { OrganisationEvent, PolicyReference } from './organisation/organisation.ts'
 import { policy } from './policy/policy.ts'
@@ -20,7 +21,7 @@ import { upcast } from './upcasters.ts'
 /** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
 export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
   | { kind: 'duplicateCase'; id: string; event: Recorded<DuplicateCaseEvent> } | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
-  | { kind: 'portfolio'; id: string; event: Recorded<PortfolioEvent> } | { kind: 'recordReport'; id: string; event: Recorded<RecordReportEvent> } | { kind: 'root'; id: string; event: Recorded<RootEvent> }
+  | { kind: 'recordReport'; id: string; event: Recorded<RecordReportEvent> } | { kind: 'root'; id: string; event: Recorded<RootEvent> } | { kind: 'handover'; id: string; event: Recorded<HandoverEvent> } | { kind: 'portfolio'; id: string; event: Recorded<PortfolioEvent> }
 
 export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   system: system.events,
@@ -37,6 +38,7 @@ export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   portfolio: portfolio.events,
   recordReport: recordReport.events,
   root: rootLog.events,
+  handover: handover.events,
 }
 
 /** A stored event as the log gives it, personal values opened. */
@@ -126,6 +128,10 @@ export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
     }
     case 'root': {
       const event = recordedEvent(rootLog.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'handover': {
+      const event = recordedEvent(handover.parse, stored)
       return event && { kind, id, event }
     }
     default:

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { problem } from '../commands/problem.ts'
+import { inWords } from '../domain/matching/reasons.ts'
 import { Id } from '../domain/values.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
 import { customerSummaries, type CustomerSummary } from '../projections/customer-lookup/queries.ts'
@@ -22,7 +23,7 @@ const Side = z.object({
 })
 const CaseBody = z.object({
   caseId: z.string(), status: z.enum(['open', 'confirmed', 'dismissed', 'merged']), customers: z.array(Side).describe('The two'), openedBy: z.enum(['detection', 'person']),
-  score: z.number().nullable().describe('How much speaks for it, in bits'), reasons: z.array(z.object({ comparison: z.string(), level: z.string(), bits: z.number() })), weightsVersion: z.number().int().nullable(),
+  score: z.number().nullable().describe('How much speaks for it, in bits'), reasons: z.array(z.object({ comparison: z.string(), level: z.string(), bits: z.number(), en: z.string(), zh: z.string() })).describe('Why; never a value'), weightsVersion: z.number().int().nullable(),
   openedAt: z.string(), judgedAt: z.string().nullable(), judgedBy: z.string().nullable(), said: z.string().nullable().describe('In words; only who sees one of the two in full'), mergeId: z.string().nullable(), revision: z.number().int(),
 }).meta({ id: 'DuplicateCase' })
 
@@ -46,7 +47,7 @@ export const duplicateCaseRoutes = (services: Services) => async (app: FastifyIn
   const customersOf = async (claims: Claims, found: readonly FoundCase[], after: bigint | undefined): Promise<Map<string, CustomerSummary>> => {
     const organisation = runtime.organisation.current()
     const ids = [...new Set(found.flatMap((one) => one.customerIds))]
-    return (await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, ids, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))).result
+    return (await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, ids, viewerOf(claims, runtime), organisation.policies.visibility.value.nameCharacters))).result
   }
   const shown = (found: FoundCase, customers: ReadonlyMap<string, CustomerSummary>) => {
     const { caseId, status, openedBy, score, reasons, weightsVersion, openedAt, judgedAt, judgedBy, said, mergeId, revision } = found
@@ -57,7 +58,7 @@ export const duplicateCaseRoutes = (services: Services) => async (app: FastifyIn
         mergedInto: customer && customer.customerId !== customerId ? customer.customerId : null,
       }
     })
-    return { caseId, status, customers: sides, openedBy, score, reasons, weightsVersion, openedAt, judgedAt, judgedBy, said: sides.some((side) => side.full) ? said : null, mergeId, revision }
+    return { caseId, status, customers: sides, openedBy, score, reasons: reasons.map((reason) => ({ ...reason, en: inWords(reason, 'en'), zh: inWords(reason, 'zh') })), weightsVersion, openedAt, judgedAt, judgedBy, said: sides.some((side) => side.full) ? said : null, mergeId, revision }
   }
   type Shown = ReturnType<typeof shown>
   const isSeen = ({ customers }: Shown): boolean => customers.some((side) => side.full)

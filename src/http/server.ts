@@ -19,6 +19,7 @@ import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { employeeRecordRoutes } from './employee-record-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { handoverRoutes } from './handover-routes.ts'
 import { historyRoutes } from './history-routes.ts'
 import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
@@ -26,6 +27,7 @@ import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
 import { portfolioRoutes } from './portfolio-routes.ts'
 import { recordReportRoutes } from './record-report-routes.ts'
+import { protectionRoutes } from './protection-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -122,6 +124,8 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(capacityRoutes(services))
     await api.register(recordReportRoutes(services))
     await api.register(employeeRecordRoutes(services))
+    await api.register(protectionRoutes(services))
+    await api.register(handoverRoutes(services))
   })
   return app
 }

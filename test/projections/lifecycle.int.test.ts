@@ -6,13 +6,13 @@ import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { kaplanMeier, quantile } from '../../src/projections/lifecycle/kaplan-meier.ts'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { funnel, lostStages, tierStanding, timeInStage, transitionMatrix, type Period, type Population } from '../../src/projections/lifecycle/queries.ts'
-import type { ProjectedEvent } from '../../src/projections/projection.ts'
+import { schemaOf, type ProjectedEvent } from '../../src/projections/projection.ts'
 import { createTables } from '../../src/projections/table.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { categoryIds, employeeIds, histories, point, POINTS, stageNames, visitsOf, type History, type Visit } from '../support/lifecycle.ts'
 import { dump } from './world.ts'
 
-const schema = 'lifecycle_v2'
+const schema = schemaOf(lifecycle)
 const lost = lostStages(defaultPolicies.stages)
 const DAY_MS = 86_400_000
 
@@ -24,7 +24,7 @@ const logOf = (all: readonly History[], draw: readonly number[]): ProjectedEvent
     const open = queues.filter((queue) => queue.events.length > 0)
     const queue = open[(draw[n % Math.max(1, draw.length)] ?? 0) % open.length]
     const event = queue?.events.shift()
-    if (queue && event) log.push({ kind: 'customer', id: queue.customerId, event, position: BigInt(log.length + 1), ordinal: BigInt(log.length + 1), recordedMax: event.recordedAt })
+    if (queue && event) log.push({ kind: 'customer', id: queue.customerId, event, position: BigInt(log.length + 1), ordinal: BigInt(log.length + 1), recordedMax: event.recordedAt, eventId: `event-${log.length + 1}` })
   }
   return log
 }

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { RecordedEvent, StoredReceipt } from '../port.ts'
+import { streamDigest } from '../stream-digest.ts'
 import { checkKinds, storedData, storedMetadata } from '../stored-event.ts'
 
 /** The stream's key in the table: the first 128 bits of the SHA-256 of its name, as a uuid. */
 export const streamKey = (stream: string): string => {
-  const hex = createHash('sha256').update(stream, 'utf8').digest('hex')
+  const hex = streamDigest(stream)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
