@@ -110,6 +110,7 @@ export const portfolioSlots = (runtime: Runtime) => {
         if (dryRun) return { outcome: 'reserved' }
         relyOn(employeeId, slot, metadata)
         if ((await append(read, metadata, 'SlotReserved', slot)).outcome === 'appended') return { outcome: 'reserved' }
+        await runtime.sleep(5 * 2 ** Math.min(look, 5) * Math.random())
         continue
       }
       if (full.final || dryRun) {

@@ -21,6 +21,8 @@ const clerk: Caller = { actor: 'clerk', role: 'clerk', employeeId: 'clerk', onBe
 const admin: Caller = { actor: 'admin', role: 'admin', employeeId: 'admin', onBehalfOf: null }
 const system: Caller = { actor: 'importer', role: 'system', employeeId: null, onBehalfOf: null }
 const noPool: Pool = { coolOffDays: null, dailyQuota: null, capacity: null, uncountedStages: [] }
+/** Fifty that wait for each other on a machine others work on as well. */
+const BUSY = 120_000
 const fifty = Array.from({ length: 50 }, (_, index) => index)
 
 const Problem = z.looseObject({ type: z.string() })
@@ -87,11 +89,11 @@ describe('limits of what an employee gains', () => {
     // All slots are ended, and a refusal has left the key free: after a release it is the same command that succeeds.
     expect((await typesOf('portfolio-li')).filter((type) => type === 'SlotSettled')).toHaveLength(10)
     const [held = ''] = customers.filter((_, index) => answers[index]?.status === 200)
-    const [refused = ''] = customers.filter((_, index) => answers[index]?.status === 409)
+    const [refused = '', another = ''] = customers.filter((_, index) => answers[index]?.status === 409)
     expect(await handleNamed(runtimeOf(0), 'release-ownership', { customerId: held, reason: '没有时间' }, { caller: li })).toMatchObject({ status: 200 })
     expect(await handleNamed(runtimeOf(1), 'claim-ownership', { customerId: refused }, { caller: li, key: `claim ${refused}` })).toMatchObject({ status: 200 })
-    expect(problemsOf(await claimAll(customers.slice(-1), clerk))).toEqual({})
-  })
+    expect(problemsOf(await claimAll([another], clerk))).toEqual({})
+  }, BUSY)
 
   it('of fifty simultaneous claims by one employee under a quota of ten a day exactly ten succeed', async () => {
     await limitTo({ dailyQuota: 10 })
@@ -103,7 +105,7 @@ describe('limits of what an employee gains', () => {
     // What is assigned is no claim.
     const [left = ''] = customers.filter((_, index) => answers[index]?.status === 409)
     expect(await handleNamed(runtimeOf(0), 'assign-ownership', { customerId: left, to: 'han' }, { caller: system })).toMatchObject({ status: 200 })
-  })
+  }, BUSY)
 
   it('with no limit set, nothing of a portfolio is read or written', async () => {
     await limitTo({})

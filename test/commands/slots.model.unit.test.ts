@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { mutations, scenarios, search } from './slots.model.ts'
+import { ways } from './slots.ways.ts'
 
 /* What the model of the slots' protocol says. The same ways through the real code: slots.unit.test.ts. */
 
@@ -11,8 +12,10 @@ describe('in every interleaving, with attempts that stop anywhere, no more is he
   })
 })
 
-describe('and every step is needed: somewhere it fails', () => {
+describe('and every step is needed: without it there is a way to a fault', () => {
   it.each(mutations)('%s', (mutation) => {
-    expect(scenarios.find((scenario) => search(scenario, mutation).fault !== undefined)).toBeDefined()
+    // Where it is shortest, so that it is found soon.
+    const [nearest] = scenarios.filter(({ name }) => ways[name]?.[mutation] !== undefined).toSorted((one, other) => (ways[one.name]?.[mutation]?.length ?? 0) - (ways[other.name]?.[mutation]?.length ?? 0))
+    expect(nearest && search(nearest, mutation).fault).toBeDefined()
   })
 })

@@ -54,7 +54,7 @@ describe('limits of what an employee may hold and claim', () => {
     done(await system.send('assign-ownership', { customerId, to: 'zhao' }))
     expect(refused(await system.send('transfer-ownership', { customerId, to: 'clerk', reason: '调整' }))).toMatchObject(full)
 
-    done(await clerk.send('create-customer', { category: 'individual-retail', name: '李雷', fields: { source: 'referral' }, nearMatchCheck: false }))
+    done(await clerk.send('create-customer', { category: 'individual-retail', name: '李雷', fields: { source: 'referral' } }))
     expect(refused(await claim(await pooled()))).toMatchObject({ ...full, holdings: 5 })
   })
 
@@ -81,12 +81,12 @@ describe('limits of what an employee may hold and claim', () => {
   })
 
   it('who may ask is told limits, holdings and room', async () => {
-    await limitTo({ dailyQuota: 9, capacity: { total: 8, byTier: { premier: 2 } } })
+    await limitTo({ dailyQuota: 20, capacity: { total: 30, byTier: { premier: 2 } } })
     const { position } = accepted(await claim(await pooled()))
     last = position
     const seen = await capacity(clerk)
-    expect(seen).toMatchObject({ employeeId: 'clerk', limits: { total: 8, byTier: { premier: 2 }, claimsADay: 9 }, openReservations: 0 })
-    expect(seen.room).toEqual({ total: Math.max(0, 8 - seen.holdings.total), byTier: { premier: 2 - (seen.holdings.byTier['premier'] ?? 0) }, claimsToday: 9 - seen.claims.count })
+    expect(seen).toMatchObject({ employeeId: 'clerk', limits: { total: 30, byTier: { premier: 2 }, claimsADay: 20 }, openReservations: 0 })
+    expect(seen.room).toEqual({ total: 30 - seen.holdings.total, byTier: { premier: 2 - (seen.holdings.byTier['premier'] ?? 0) }, claimsToday: 20 - seen.claims.count })
     for (const sender of [service.as('manager'), system, service.as('auditor')]) expect(await capacity(sender)).toEqual(expect.objectContaining({ holdings: seen.holdings }))
     expect(problemOf(await service.as('clerk', 'zhao').get('/employees/clerk/capacity')).name).toBe('read-not-permitted')
     expect((await service.as('analyst').get('/employees/clerk/capacity')).status).toBe(403)
