@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { schemaVersionOf } from '../src/domain/upcasters.ts'
+import { canonical } from '../src/event-store/canonical.ts'
 import { emptyHead, headAfter, type Head } from '../src/event-store/chain.ts'
 import { makeCodec } from '../src/event-store/codec.ts'
 import type { Keyring } from '../src/event-store/keyring.ts'
@@ -46,7 +47,7 @@ export const fillLog = async ({ pool, keyring, events: wanted, seed, happenings 
          as new (position, stream_key, revision, event_id, stream, type, data, metadata, hash)`,
       [
         recorded.map((one) => String(one.position)), recorded.map((one) => streamKey(one.stream)), recorded.map((one) => one.revision), recorded.map((one) => one.id), recorded.map((one) => one.stream),
-        recorded.map((one) => one.type), recorded.map((one) => JSON.stringify(one.data)), recorded.map((one) => JSON.stringify(one.metadata)), recorded.map((one) => one.metadata.hash),
+        recorded.map((one) => one.type), recorded.map((one) => canonical(one.data)), recorded.map((one) => canonical(one.metadata)), recorded.map((one) => one.metadata.hash),
       ],
     )
     written += recorded.length

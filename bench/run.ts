@@ -9,6 +9,7 @@ import { benchmarkEventStoreDb } from './eventstoredb.ts'
 import { benchmarkLag } from './lag.ts'
 import { benchmarkMatching } from './matching.ts'
 import { benchmarkLoad, benchmarkRead } from './read.ts'
+import { benchmarkVerify } from './verify.ts'
 import { print, type BenchmarkOptions, type Figure } from './report.ts'
 
 /** What can be measured, a line each: `npm run bench -- <name>`. */
@@ -21,6 +22,7 @@ const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]
   load: benchmarkLoad,
   'catch-up': benchmarkCatchUp,
   lag: benchmarkLag,
+  verify: benchmarkVerify,
   duplicates: benchmarkDuplicates,
   matching: benchmarkMatching,
   handover: benchmarkHandover,
@@ -37,7 +39,7 @@ const program = new Command('bench')
   .argument('[names...]', `of ${Object.keys(benchmarks).join(', ')}`)
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
-  .option('--events <number>', 'how many events the log of catch-up has; a million unless told', count)
+  .option('--events <number>', 'how many events the log of catch-up, or of verify, has; a million and 200,000 unless told', count)
   .option('--size <customers>', 'how many customers the duplicates benchmark has, a million unless told, or an employee hands over, 100,000 unless told', count)
   .option('--kills <number>', 'how often the service is killed while it hands over; never unless told', Number.parseInt)
   .option('--data <csv>', 'a file of your own for the matching benchmark, with --map and --truth')

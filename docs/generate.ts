@@ -53,6 +53,8 @@ const rightInWords = {
   handle: 'the complaint’s handler, the role of its level, managers of the handler’s department and above',
   record: 'as working the customer; what came from the customer, for any',
   judge: 'anyone opens a case; who works either of the two judges it',
+  report: 'anyone of these roles, of any record',
+  rule: 'managers of the department of the record and above, who are no party to the report; a system names who ruled',
   'keep-time': 'sent by Kehu itself when a deadline passes or a fact is recorded',
 }
 

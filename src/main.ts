@@ -15,6 +15,7 @@ import { runProcesses, type ProcessDependencies } from './commands/processes/run
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
+import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
 import { EventStoreUnavailable } from './event-store/port.ts'
@@ -31,10 +32,13 @@ import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeHandoverBook } from './projections/handovers/work.ts'
 import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
+import { recordReports } from './projections/record-reports/project.ts'
+import { dueReports } from './projections/record-reports/queries.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
 import { openStorage } from './storage.ts'
+import { version } from './version.ts'
 
 /** Everything below HTTP, wired: what the service and the command line both stand on. */
 export type Core = {
@@ -59,10 +63,10 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const { pool, db, store, keyring, codec, close: closeStorage } = openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
+  const { pool, db, queries, store, keyring, codec, close: closeStorage } = await openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
-  const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
+  const readModels = makeReadModels({ db: queries, connectionString, head: store.head, waitMs: config.readWaitMs, databaseWaitMs: config.databaseWaitMs })
   const runtime: Runtime = {
     store,
     codec,
@@ -75,6 +79,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
     handovers: makeHandoverBook(readModels),
+    findAttempts: makeFindAttempts(pool),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -160,8 +165,6 @@ const databaseUrlFile = (config: Config) => join(config.dataDir, 'database-url')
 /** Where the embedded Postgres of a running service is reached. */
 export const runningDatabaseUrl = async (config: Config): Promise<string> => (await readFile(databaseUrlFile(config), 'utf8')).trim()
 
-export const version = '0.1.0'
-
 const DRAIN_MS = 30_000
 const SCRAPE_MS = 2000
 const BUILD_MS = 8000
@@ -186,14 +189,14 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
 
     const [currentKey, ...earlierKeys] = secrets.masterKeys
     const projector = startProjector(
-      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), placeId, earlierPlaces: [...earlierPlaces], analystRole },
+      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), databaseWaitMs: config.databaseWaitMs, placeId, earlierPlaces: [...earlierPlaces], analystRole },
       ({ model, level, message }) => logger[level]({ model }, message),
     )
     started.push(projector.stop)
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels) }, others: { ...signingRoots(core, logger), ...handingOver(core) },
+      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels), 'report-deadlines': reportDeadlines(readModels) }, others: { ...signingRoots(core, logger), ...handingOver(core) },
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -265,19 +268,27 @@ const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): N
 const handingOver = ({ runtime, processLog: log, readModels }: Core): NonNullable<ProcessDependencies['others']> =>
   ({ [HANDOVERS]: (until) => runHandovers({ runtime, log, book: makeHandoverBook(readModels) }, until) })
 
-/** The deadlines of complaints, as their read model has them; none while it is being built. */
-const complaintDeadlines = (readModels: ReadModels): FindDue => async (now, limit) => {
-  try {
-    const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
-    return {
-      next: result.next,
-      due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
-    }
-  } catch (error) {
+/** What is due, as a read model has it; nothing while it is being built. */
+const orNothingYet = (find: FindDue): FindDue => (now, limit) =>
+  find(now, limit).catch((error: unknown) => {
     if (error instanceof ModelBuilding) return { due: [], next: null }
     throw error
+  })
+
+/** The deadlines of complaints. */
+const complaintDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
+  const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
+  return {
+    next: result.next,
+    due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
   }
-}
+})
+
+/** Until when record reports are to be judged. */
+const reportDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
+  const { result } = await readModels.query(recordReports, {}, (db, schema) => dueReports(db, schema, now, limit))
+  return { next: result.next, due: result.due.map(({ reportId, deadlineAt }) => ({ at: deadlineAt, intent: { command: 'pass-report-deadline', key: `deadline/${reportId}/${deadlineAt}`, body: { reportId, deadlineAt } } })) }
+})
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })

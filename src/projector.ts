@@ -11,6 +11,7 @@ export const ProjectorTask = z.object({
   masterKeys: z.tuple([z.string()], z.string()),
   eventStoreUrl: z.string().optional(),
   eventStorePrefix: z.string().optional(),
+  databaseWaitMs: z.int(),
   placeId: z.string(),
   earlierPlaces: z.array(z.string()),
   analystRole: z.string().nullable(),
@@ -39,7 +40,7 @@ export const startProjector = (task: ProjectorTask, report: (event: { model: str
   let again: NodeJS.Timeout | undefined
 
   const begin = (): void => {
-    worker = new Worker(new URL('./projector-thread.ts', import.meta.url), { workerData: task, name: 'kehu read models' })
+    worker = new Worker(new URL('./projector-start.ts', import.meta.url), { workerData: task, name: 'kehu read models' })
     worker.on('message', (given: unknown) => {
       const message = Message.parse(given)
       if ('statuses' in message) statuses = message.statuses

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { lifecycle } from '../src/projections/lifecycle/project.ts'
+import { schemaOf } from '../src/projections/projection.ts'
 import { organise } from './http/people.ts'
 import { startService, type TestService } from './support/http.ts'
 import { appendHistories, employeeIds, sampleHistories } from './support/lifecycle.ts'
@@ -58,7 +60,7 @@ describe('the SQL of the page for analysts', () => {
     expect(figures.length).toBeGreaterThanOrEqual(8)
     for (const { sql } of blocks) await analyst.query(sql)
     await expect(analyst.query('select from kehu.event')).rejects.toMatchObject({ code: '42501' })
-    await expect(analyst.query('select from lifecycle_v2.stay')).rejects.toMatchObject({ code: '42501' })
+    await expect(analyst.query(`select from ${schemaOf(lifecycle)}.stay`)).rejects.toMatchObject({ code: '42501' })
   })
 
   it.each(figures.map(({ path, fragment, sql }) => [`${path}${fragment === '' ? '' : `#${fragment}`}`, { path, fragment, sql }] as const))('%s', async (_name, { path, fragment, sql }) => {

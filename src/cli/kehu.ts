@@ -1,21 +1,18 @@
+import { enableCompileCache } from 'node:module'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
-import { ProblemError } from '../http/errors.ts'
-import { version } from '../main.ts'
-import { addAuditCommands } from './audit/command.ts'
-import { compare } from './compare.ts'
-import { addDuplicatesCommands } from './duplicates/command.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
+import { ProblemError } from '../http/problem-error.ts'
+import { version } from '../version.ts'
+import { addAuditCommands } from './audit/command.ts'
+import { addDuplicatesCommands } from './duplicates/command.ts'
 import { ImportFault } from './import/fault.ts'
-import { importFile, type ImportCommand } from './import/import.ts'
-import { keysRotate } from './keys.ts'
+import type { ImportCommand } from './import/import.ts'
 import { addLogCommands } from './log/command.ts'
 import { addMatchingCommands } from './matching/command.ts'
-import { processesTable } from './processes.ts'
-import { pauseProjection, projectionsTable, pruneProjections, rebuildModel, resumeProjection } from './projections.ts'
-import { replayOwnership, replayPortfolio } from './replay.ts'
-import { serveForeground } from './serve.ts'
-import { token } from './token.ts'
+
+// What a command needs is loaded when it is given: help, a wrong option and a token do not wait for the whole service.
+enableCompileCache()
 
 const roles = ['clerk', 'manager', 'system', 'admin', 'auditor', 'analyst'] as const
 const role = (value: string) => {
@@ -41,25 +38,25 @@ Examples:
 
 const config = () => readConfig(process.env)
 
-program.command('serve').description('run the service (npm start does)').action(() => serveForeground(config()))
+program.command('serve').description('run the service (npm start does)').action(() => import('./serve.ts').then(({ serveForeground }) => serveForeground(config())))
 
 program.command('token').description('print a token and nothing else')
   .requiredOption('--role <role>', roles.join(', '), role)
   .option('--employee <id>', 'the employee whose token it is; for every role but system')
   .option('--name <system>', 'the name of the system; for the role system')
-  .action((options: { role: (typeof roles)[number]; employee?: string; name?: string }) => token(config(), options))
+  .action((options: { role: (typeof roles)[number]; employee?: string; name?: string }) => import('./token.ts').then(({ token }) => token(config(), options)))
 
-const projections = program.command('projections').description('read models: versions, positions, lag, state').option('--json', 'one object a line').action((options: { json?: boolean }) => projectionsTable(config(), options))
-projections.command('pause <model>').description('let a read model stand still, in every process, until it is resumed').action((model: string) => pauseProjection(config(), model))
-projections.command('resume <model>').description('let a paused read model go on').action((model: string) => resumeProjection(config(), model))
-projections.command('rebuild <model>').description('the same as kehu rebuild').action((model: string) => rebuildModel(config(), model))
-projections.command('prune').description('drop versions of read models that no process runs').action(() => pruneProjections(config()))
+const projections = program.command('projections').description('read models: versions, positions, lag, state').option('--json', 'one object a line').action((options: { json?: boolean }) => import('./projections.ts').then(({ projectionsTable }) => projectionsTable(config(), options)))
+projections.command('pause <model>').description('let a read model stand still, in every process, until it is resumed').action((model: string) => import('./projections.ts').then(({ pauseProjection }) => pauseProjection(config(), model)))
+projections.command('resume <model>').description('let a paused read model go on').action((model: string) => import('./projections.ts').then(({ resumeProjection }) => resumeProjection(config(), model)))
+projections.command('rebuild <model>').description('the same as kehu rebuild').action((model: string) => import('./projections.ts').then(({ rebuildModel }) => rebuildModel(config(), model)))
+projections.command('prune').description('drop versions of read models that no process runs').action(() => import('./projections.ts').then(({ pruneProjections }) => pruneProjections(config())))
 
-program.command('processes').description('what reacts to events and to time: where it stands, what is parked and why').option('--json', 'one object a line').action((options: { json?: boolean }) => processesTable(config(), options))
+program.command('processes').description('what reacts to events and to time: where it stands, what is parked and why').option('--json', 'one object a line').action((options: { json?: boolean }) => import('./processes.ts').then(({ processesTable }) => processesTable(config(), options)))
 
-program.command('rebuild <model>').description('build a read model anew from the log, beside the one in use, and swap it in').action((model: string) => rebuildModel(config(), model))
+program.command('rebuild <model>').description('build a read model anew from the log, beside the one in use, and swap it in').action((model: string) => import('./projections.ts').then(({ rebuildModel }) => rebuildModel(config(), model)))
 
-program.command('compare [model]').description('replay the log into fresh tables and report every row that differs from those in use').action((model: string | undefined) => compare(config(), model))
+program.command('compare [model]').description('replay the log into fresh tables and report every row that differs from those in use').action((model: string | undefined) => import('./compare.ts').then(({ compare }) => compare(config(), model)))
 
 const replay = program.command('replay').description('answer from the events themselves')
 
@@ -67,17 +64,17 @@ replay.command('ownership <customerId>').description('who held a customer, from 
   .option('--as-of <time>', 'only the period that contains this instant or day')
   .option('--known-at <time>', 'as the log knew it then: an instant, a day, or a position as callers hold it')
   .option('--json', 'as JSON instead of a table')
-  .action((customerId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => replayOwnership(config(), customerId, options))
+  .action((customerId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => import('./replay.ts').then(({ replayOwnership }) => replayOwnership(config(), customerId, options)))
 
 replay.command('portfolio <employeeId>').description('whom an employee held, from the events of all customers')
   .option('--as-of <time>', 'at this instant or the end of this day; now unless told')
   .option('--known-at <time>', 'as the log knew it then: an instant, a day, or a position as callers hold it')
   .option('--json', 'as JSON instead of a table')
-  .action((employeeId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => replayPortfolio(config(), employeeId, options))
+  .action((employeeId: string, options: { asOf?: string; knownAt?: string; json?: boolean }) => import('./replay.ts').then(({ replayPortfolio }) => replayPortfolio(config(), employeeId, options)))
 
 program.command('keys').description('the keys that seal personal data')
   .command('rotate').description('draw a new master key and wrap every key of the keyring anew')
-  .action(() => keysRotate(config()))
+  .action(() => import('./keys.ts').then(({ keysRotate }) => keysRotate(config())))
 
 program.command('import <file>').description('take over a file of another system: rows become commands by a map (examples/import)')
   .requiredOption('--map <map.yaml>', 'what becomes of the columns')
@@ -86,7 +83,7 @@ program.command('import <file>').description('take over a file of another system
   .option('--report <errors.csv>', 'where what was refused is listed: row, field, reason')
   .option('--retry-refused', 'try rows anew that were refused for good, as duplicates are')
   .option('--as <name>', 'the system in whose name the rows are entered', 'import')
-  .action((file: string, options: ImportCommand) => importFile(config(), file, options))
+  .action((file: string, options: ImportCommand) => import('./import/import.ts').then(({ importFile }) => importFile(config(), file, options)))
 
 addLogCommands(program, config)
 addMatchingCommands(program, config)

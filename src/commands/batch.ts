@@ -27,41 +27,77 @@ export type BatchOptions = {
   onError: (error: unknown) => Problem
 }
 
+/** Characters of lines under way, at the most; a single one may be longer. */
+const MOST_CHARACTERS = 8 * 1024 * 1024
+
 /**
  * Runs commands line by line: in order within a stream, and appended together where several are at hand; concurrent
- * across streams; answers in the order of the lines, each as soon as it is there, whether or not another line comes. `undefined` stands for a line that is too
- * long. Takes no more lines than it can hold answers for.
+ * across streams; answers in the order of the lines, all that are there at a time, whether or not another line comes.
+ * Lines come as many at a time as are at hand; `undefined` stands for one that is too long. Takes no more of them than
+ * it can hold answers for.
  */
-export async function* runBatch(lines: AsyncIterable<string | undefined>, options: BatchOptions): AsyncIterable<BatchAnswer> {
-  const answers: Promise<BatchAnswer>[] = []
-  const lanes = makeLanes(options.runtime, makeSlots(options.concurrency))
+export async function* runBatch(lines: AsyncIterable<readonly (string | undefined)[]>, options: BatchOptions): AsyncIterable<readonly BatchAnswer[]> {
+  const slots: { characters: number; answer?: BatchAnswer }[] = []
+  const inLane = makeLanes(options.runtime, makeSlots(options.concurrency))
   const reader = lines[Symbol.asyncIterator]()
-  let reading: Promise<IteratorResult<string | undefined>> | undefined
+  let atHand: readonly (string | undefined)[] = []
+  let taken = 0
   let number = 0
+  let characters = 0
+  let reading = false
   let ended = false
+  let broken: { error: unknown } | undefined
+  let wake: () => void = () => undefined
+
+  // Bounded: a reader who does not take answers stops being read from.
+  const hasRoom = () => slots.length === 0 || (slots.length < options.concurrency * 4 && characters < MOST_CHARACTERS)
+  const take = (line: string | undefined): void => {
+    number += 1
+    if (line?.trim() === '') return
+    const here = number
+    const slot: (typeof slots)[number] = { characters: line?.length ?? 0 }
+    slots.push(slot)
+    characters += slot.characters
+    void runLine(line, here, options, inLane).catch((error: unknown) => refusal(here, options.onError(error))).then((answer) => {
+      slot.answer = answer
+      if (slot === slots[0]) wake()
+    })
+  }
+  const answered = (): BatchAnswer[] => {
+    const there: BatchAnswer[] = []
+    for (let first = slots[0]; first?.answer; first = slots[0]) {
+      there.push(first.answer)
+      characters -= first.characters
+      slots.shift()
+    }
+    return there
+  }
+  const readOn = async (): Promise<void> => {
+    reading = true
+    try {
+      const { done, value } = await reader.next()
+      if (done) ended = true
+      else [atHand, taken] = [value, 0]
+    } catch (error) {
+      broken = { error }
+    } finally {
+      reading = false
+      wake()
+    }
+  }
+
   try {
-    while (!ended || answers.length > 0) {
-      const [first] = answers
-      let line: IteratorResult<string | undefined> | undefined
-      // Bounded: a reader who does not take answers stops being read from.
-      if (!ended && answers.length < options.concurrency * 4) {
-        reading = reading ?? reader.next()
-        line = await Promise.race(first ? [reading, first.then(() => undefined)] : [reading])
-      }
-      if (line === undefined) {
-        const next = answers.shift()
-        if (next) yield await next
+    for (;;) {
+      for (; taken < atHand.length && hasRoom(); taken += 1) take(atHand[taken])
+      const there = answered()
+      if (there.length > 0) {
+        yield there
         continue
       }
-      reading = undefined
-      if (line.done) {
-        ended = true
-        continue
-      }
-      number += 1
-      if (line.value?.trim() === '') continue
-      const here = number
-      answers.push(runLine(line.value, here, options, lanes).catch((error: unknown) => refusal(here, options.onError(error))))
+      if (broken) throw broken.error
+      if (ended && slots.length === 0 && taken === atHand.length) return
+      if (!ended && !reading && taken === atHand.length && hasRoom()) void readOn()
+      await new Promise<void>((resolve) => (wake = resolve))
     }
   } finally {
     // Not waited for: it would wait for the line that is being read.

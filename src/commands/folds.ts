@@ -22,7 +22,7 @@ const KEPT_MS = 5 * 60_000
 
 /** What commands have lately come upon, in bounded memory. */
 export const makeFolds = (mostBytes = MOST_BYTES): Folds => {
-  const folds = new LRUCache<string, Fold>({ maxSize: mostBytes, sizeCalculation: ({ bytes }) => 1024 + bytes, ttl: KEPT_MS })
+  const folds = new LRUCache<string, Fold>({ maxSize: mostBytes, sizeCalculation: ({ bytes }) => 1024 + bytes, ttl: KEPT_MS, ttlResolution: 250 })
   return {
     get: (stream) => folds.get(stream),
     set: (stream, fold) => {
@@ -44,11 +44,14 @@ export const recall = <State, Event>(folds: Folds | undefined, decider: Decider<
   return isBy(fold, decider) ? fold : undefined
 }
 
+const isRecord = (value: object): value is Record<string, unknown> => !Array.isArray(value)
+
 /** About how much memory a JSON value takes. */
 export const sizeOfJson = (value: unknown): number => {
   if (typeof value === 'string') return 16 + value.length * 2
   if (typeof value !== 'object' || value === null) return 16
   let size = 32
-  for (const [key, item] of Object.entries(value)) size += key.length + sizeOfJson(item)
+  if (Array.isArray(value)) for (const item of value) size += sizeOfJson(item)
+  else if (isRecord(value)) for (const key in value) size += key.length + sizeOfJson(value[key])
   return size
 }

@@ -96,7 +96,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
   const refuse = async (rejection: Rejection, identities: readonly string[] = []): Promise<Answer> => {
     const refused = problemOfRejection(rejection)
     if (dryRun) return answer(refused)
-    const ranInto = { ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) }
+    const ranInto = jsonOf({ ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) })
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
     if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)

@@ -3,7 +3,9 @@ import * as category from '../domain/category/category.ts'
 import { customer, type Customer } from '../domain/customer/customer.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { Identifier } from '../domain/customer/identifier.ts'
+import * as correction from '../domain/customer/correction.ts'
 import * as identifiers from '../domain/customer/identifiers.ts'
+import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as merging from '../domain/customer/merging.ts'
 import * as ownership from '../domain/customer/ownership.ts'
@@ -19,8 +21,11 @@ import * as handover from '../domain/handover/handover.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
 import * as policy from '../domain/policy/policy.ts'
+import * as reports from '../domain/record-report/judging.ts'
+import { recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../domain/record-report/record-report.ts'
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
+import { placeCorrection } from './correcting.ts'
 import { previewHandover } from './handover-plan.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
@@ -29,7 +34,8 @@ import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
-import { refusalFor, refusalOverEmployee, refusalToHandle, refusalToJudge, rolesWith, type Right } from './rights.ts'
+import { placeReport, placeUphold } from './report-placing.ts'
+import { refusalFor, refusalOver, refusalOverEmployee, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -164,6 +170,17 @@ const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary,
 
 const ofHandover = <Body extends { handoverId: string }>(name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, handover.Handover, handover.HandoverEvent>['decide']): Command =>
   register({ name, summary, right: 'keep-time', schema, decide, decider: handover.handover, idName: 'handoverId', target: (body) => body.handoverId, creates: false })
+const ofReport = <Body extends { reportId: string; moveOwnership?: boolean }>(
+  name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, RecordReport, RecordReportEvent>['decide'], place?: CommandDefinition<Body, RecordReport, RecordReportEvent>['place'],
+): Command =>
+  register({
+    name, summary, right, schema, decide, creates: false, ...(place ? { place } : {}),
+    decider: recordReport,
+    idName: 'reportId',
+    target: (body) => body.reportId,
+    customersOf: (_body, state) => (state.status === 'none' ? [] : [state.customerId, ...(state.duplicateOf === null ? [] : [state.duplicateOf])]),
+    refusal: (state, body, caller, organisation, _related, customers) => (right === 'rule' ? refusalToRule(caller, state, customers, body.moveOwnership === true, organisation) : undefined),
+  })
 
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
@@ -200,6 +217,17 @@ export const registry: readonly Command[] = [
   ofCustomer('activate-by-purchase', { en: 'A first purchase makes a deal', zh: '首购成交' }, 'keep-time', lifecycle.ActivateByPurchase, lifecycle.activateByPurchase),
   ofCustomer('assess-spend', { en: 'Spend speaks for a tier', zh: '消费达标评定' }, 'keep-time', lifecycle.AssessSpend, lifecycle.assessSpend),
 
+  register<correction.Correction, Customer, CustomerEvent>({
+    name: 'correct-ownership', summary: { en: 'Correct an entry about the owner', zh: '更正归属记录' }, right: 'direct', schema: correction.CorrectOwnership, decide: correction.correctOwnership, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    effectiveAt: (body) => body.effectiveAt,
+    place: placeCorrection,
+    customerOf: (body) => body.customerId,
+    refusal: (state, body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined) ?? refusalOver(caller, correction.changeNamed(state, body.named)?.ownerId ?? null, organisation),
+    asCustomer,
+  }),
   register<merging.SettledMerge, Customer, CustomerEvent>({
     name: 'merge-customers', summary: { en: 'Make one customer of two', zh: '合并客户' }, right: 'direct', schema: merging.MergeCustomers, decide: merging.mergeCustomers, creates: false,
     decider: customer,
@@ -261,6 +289,26 @@ export const registry: readonly Command[] = [
   ofHandover('complete-handover', { en: 'A handover is complete', zh: '交接完成' }, handover.CompleteHandover, handover.complete),
   register({
     name: 'hand-over-customer', summary: { en: 'Move a customer of a handover', zh: '交接客户' }, right: 'keep-time', schema: HandOverCustomer, decide: handOver, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    asCustomer,
+  }),
+
+  register<reports.ReportedRecord, RecordReport, RecordReportEvent>({
+    name: 'report-record', summary: { en: 'Report a record as duplicate, in the wrong category or incomplete', zh: '举报客户记录' }, right: 'report', schema: reports.ReportRecord, decide: reports.report, creates: true,
+    decider: recordReport,
+    idName: 'reportId',
+    target: reportIdOf,
+    place: placeReport,
+    customerOf: (body) => body.customerId,
+    customersOf: ({ customerId, duplicateOf }) => (duplicateOf === undefined ? [] : [customerId, duplicateOf]),
+  }),
+  ofReport<reports.UpheldReport>('uphold-report', { en: 'A report was right', zh: '举报成立' }, 'rule', reports.UpholdReport, reports.uphold, placeUphold),
+  ofReport('dismiss-report', { en: 'A report was not right', zh: '驳回举报' }, 'rule', reports.DismissReport, reports.dismiss),
+  ofReport('pass-report-deadline', { en: 'A report was not judged in time', zh: '举报逾期未裁定' }, 'keep-time', reports.PassReportDeadline, reports.passDeadline),
+  register({
+    name: 'settle-dispute', summary: { en: 'The later entry goes to whom the earlier one belongs to', zh: '裁定归属争议' }, right: 'keep-time', schema: SettleDispute, decide: settleDispute, creates: false,
     decider: customer,
     idName: 'customerId',
     target: (body) => body.customerId,

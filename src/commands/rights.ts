@@ -2,6 +2,7 @@ import type { Complaint } from '../domain/complaint/complaint.ts'
 import { ownerOf, ownershipAt, responsibleFor, type Customer } from '../domain/customer/customer.ts'
 import type { Caller, Instant, Role } from '../domain/decider.ts'
 import { isBelow, type Organisation } from '../domain/organisation/organisation.ts'
+import type { RecordReport } from '../domain/record-report/record-report.ts'
 import { reject, type Rejection } from '../domain/rejection.ts'
 
 /**
@@ -9,9 +10,10 @@ import { reject, type Rejection } from '../domain/rejection.ts'
  * hold: decide over one's own customer. direct: decide over the customers of one's departments. configure: the
  * organisation itself. lodge: a complaint of anyone. handle: a complaint one handles. record: what happened with a
  * customer; from outside for any, else as work. judge: whether two customers are one; opening a case is for anyone, the
- * judgement for who works either. keep-time: what deadlines and facts do by themselves.
+ * judgement for who works either. report: any record. rule: over a report, for managers over the department of the record
+ * who are no party to it. keep-time: what deadlines and facts do by themselves.
  */
-export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure' | 'lodge' | 'handle' | 'record' | 'judge' | 'keep-time'
+export type Right = 'enter' | 'claim' | 'work' | 'hold' | 'direct' | 'configure' | 'lodge' | 'handle' | 'record' | 'judge' | 'report' | 'rule' | 'keep-time'
 
 /** Rights that depend on whose customer it is. */
 const overCustomers: ReadonlySet<Right> = new Set(['work', 'hold', 'direct'])
@@ -28,6 +30,8 @@ export const rolesWith: Record<Right, readonly Role[]> = {
   handle: ['clerk', 'manager', 'system'],
   record: ['clerk', 'manager', 'system'],
   judge: ['clerk', 'manager', 'system'],
+  report: ['clerk', 'manager', 'system'],
+  rule: ['manager', 'system'],
   'keep-time': ['system'],
 }
 
@@ -61,8 +65,11 @@ export const refusalFor = (right: Right, caller: Caller, customer: Customer, org
  * The refusal for a change that takes effect earlier, when somebody else owned the customer: holding it today gives
  * no right over another's past.
  */
-export const refusalThen = (caller: Caller, customer: Customer, at: Instant, organisation: Organisation): Rejection | undefined => {
-  const ownerId = ownershipAt(customer, at)?.ownerId ?? null
+export const refusalThen = (caller: Caller, customer: Customer, at: Instant, organisation: Organisation): Rejection | undefined =>
+  refusalOver(caller, ownershipAt(customer, at)?.ownerId ?? null, organisation)
+
+/** The same for what an employee held. */
+export const refusalOver = (caller: Caller, ownerId: string | null, organisation: Organisation): Rejection | undefined => {
   const { employeeId, role } = caller
   if (role === 'system' || ownerId === null || ownerId === employeeId) return undefined
   if (role === 'manager' && employeeId !== null && inDepartmentsOf(employeeId, ownerId, organisation)) return undefined
@@ -87,4 +94,21 @@ export const refusalToHandle = (caller: Caller, complaint: Complaint, organisati
 export const refusalToJudge = (caller: Caller, customers: readonly (Customer | null)[], organisation: Organisation): Rejection | undefined => {
   const refusals = customers.map((customer) => customer && refusalFor('work', caller, customer, organisation))
   return refusals.every((refusal) => refusal) ? (refusals[0] ?? undefined) : undefined
+}
+
+/**
+ * A report is ruled on by a manager over the department of the record, or one above; of a record of no department by any. A
+ * system names who ruled. Whoever is answerable, or reported it, does not; nor, where ownership is asked for, who would lose or gain it.
+ */
+export const refusalToRule = (caller: Caller, report: RecordReport, [record = null, earlier = null]: readonly (Customer | null)[], moveOwnership: boolean, organisation: Organisation): Rejection | undefined => {
+  if (report.status === 'none') return undefined
+  const { employeeId } = caller
+  if (employeeId === null) return reject('on-behalf-of-required', 'A report is ruled on by somebody: name the employee who did.')
+  const responsible = record && responsibleFor(record)
+  const departmentOf = (id: string | null) => (id === null ? undefined : organisation.employees.get(id)?.departmentId)
+  if (departmentOf(responsible) !== undefined && !inDepartmentsOf(employeeId, responsible, organisation)) {
+    return reject('not-permitted', 'The record belongs to another department: managers over it, and those above, rule on the report.', { extensions: { departmentId: departmentOf(responsible) ?? null } })
+  }
+  const parties = [report.against, report.reporterId, ...(moveOwnership ? [record, earlier].map((customer) => customer && ownerOf(customer)) : [])]
+  return parties.includes(employeeId) ? reject('judge-is-party', 'Whoever is reported, reports, or would lose or gain the customer does not rule on it.') : undefined
 }

@@ -4,6 +4,7 @@ import type { Folds } from './folds.ts'
 import type { HandoverBook } from './handover-book.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import type { NearMatchFinder } from './near-matches.ts'
+import type { FindAttempts } from './report-placing.ts'
 import type { LiveOrganisation } from './organisation.ts'
 
 /** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
@@ -25,6 +26,8 @@ export type Runtime = {
   nearMatches?: NearMatchFinder
   /** What handovers read; without it a dry run tells nothing of them. */
   handovers?: HandoverBook
+  /** Looks up refused attempts; without it none can be cited. */
+  findAttempts?: FindAttempts
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

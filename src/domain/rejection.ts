@@ -23,6 +23,7 @@ export const rejections = {
   'identifier-not-held': { status: 409, title: 'This customer does not hold this identifier', receipt: true, advice: 'GET /customers/{id} shows the identifiers it holds.' },
   'already-owned': { status: 409, title: 'The customer has an owner', receipt: true, advice: 'Ask the owner or a manager for a transfer.' },
   'not-owned': { status: 409, title: 'The customer has no such owner', receipt: true, advice: 'It is in the public pool or held by someone else at that time: claim-ownership takes it from the pool.' },
+  'already-corrected': { status: 409, title: 'The event was corrected before', receipt: true, advice: 'Correct the event named here: it stands in the place of the other.' },
   'not-shared': { status: 409, title: 'The customer is not shared with them', receipt: true, advice: 'GET /customers/{id} lists with whom it is shared.' },
   'move-not-allowed': { status: 409, title: 'The stage policy does not allow this move', receipt: true, advice: 'The allowed moves are named here; revise-policy changes them.' },
   'reason-required': { status: 422, title: 'This needs a reason', receipt: false, advice: 'Send the command again with a reason.' },
@@ -51,6 +52,12 @@ export const rejections = {
   'case-dismissed': { status: 409, title: 'The two customers were judged to be different', receipt: true, advice: 'With new evidence, open-duplicate-case with a note opens the case again.' },
   'case-merged': { status: 409, title: 'The two customers have been merged', receipt: true, advice: 'reverse-merge gives both back.' },
   'handover-not-found': { status: 404, title: 'No such handover', receipt: false, advice: 'GET /handovers lists them.' },
+  'report-not-found': { status: 404, title: 'No such record report', receipt: false, advice: 'Check the reportId; find reports with GET /record-reports.' },
+  'report-judged': { status: 409, title: 'The report has been judged otherwise', receipt: true, advice: 'GET /record-reports/{id} shows the judgement. With new evidence, report-record reports what was dismissed again.' },
+  'no-such-fault': { status: 409, title: 'The record does not show this fault', receipt: true, advice: 'GET /customers?incomplete=true lists records that lack something, and what; GET /customers/{id} shows the category.' },
+  'fault-upheld': { status: 409, title: 'This fault was upheld before', receipt: true, advice: 'A fault is judged, and fined, once. What is to be put right about the record is for its owner.' },
+  'judge-is-party': { status: 403, title: 'A party does not judge', receipt: false, advice: 'Another manager over the department of the record judges, or one above.' },
+  'no-dispute': { status: 422, title: 'Ownership is not in dispute', receipt: false, advice: 'moveOwnership goes with a report of a duplicate; other changes of owner are transfer-ownership.' },
   'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
 } as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
 
@@ -59,8 +66,10 @@ export type FieldProblem = { path: string; message: string }
 export type Scalar = string | number | boolean | null
 export type Extension = Scalar | Extension[] | { [key: string]: Extension }
 
+/** What a problem says of itself: facts stand beside it under other names. */
+type NotAProblemsOwn = { type?: never; title?: never; status?: never; detail?: never; errors?: never }
 /** A refusal: what was wrong, in words without personal values, and facts a program can use. */
-export type Rejection = { rejected: RejectionName; detail: string; errors?: FieldProblem[]; extensions?: Record<string, Extension> }
+export type Rejection = { rejected: RejectionName; detail: string; errors?: FieldProblem[]; extensions?: Record<string, Extension> & NotAProblemsOwn }
 
 export const reject = (rejected: RejectionName, detail: string, more: Omit<Rejection, 'rejected' | 'detail'> = {}): Rejection => ({ rejected, detail, ...more })
 

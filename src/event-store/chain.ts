@@ -1,11 +1,12 @@
 import { canonical, sha256 } from './canonical.ts'
+import { streamDigest } from './stream-digest.ts'
 import type { JsonObject, Metadata, RecordedEvent, SealedEvent } from './port.ts'
 
 /** Where the next event of a stream attaches. */
 export type Head = { revision: number; hash: string; recordedAt: string | null }
 
 /** The head of a stream without events: revision -1, and the hash of its name. */
-export const emptyHead = (stream: string): Head => ({ revision: -1, hash: sha256(stream), recordedAt: null })
+export const emptyHead = (stream: string): Head => ({ revision: -1, hash: streamDigest(stream), recordedAt: null })
 
 export const headAfter = (event: RecordedEvent): Head => ({
   revision: event.revision,

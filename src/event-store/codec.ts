@@ -25,7 +25,7 @@ const MOST_KNOWN = 32 * 1024 * 1024
 type Known = { stream: string; sealed: string; open: JsonObject }
 
 export const makeCodec = (keyring: Keyring): Codec => {
-  const known = new LRUCache<string, Known>({ maxSize: MOST_KNOWN, ttl: 60_000 })
+  const known = new LRUCache<string, Known>({ maxSize: MOST_KNOWN, ttl: 60_000, ttlResolution: 250 })
 
   /** The event as it was before it was sealed here, if it is that event to the letter and its keys are all there. */
   const recall = (event: RecordedEvent, keys: SubjectKeys): JsonObject | undefined => {
@@ -37,7 +37,8 @@ export const makeCodec = (keyring: Keyring): Codec => {
   return {
     encode: async (stream, head, events, metadata, now) => {
       const subjects = events.flatMap((event) => subjectsOf(event.data))
-      const keys: SubjectKeys = subjects.length > 0 ? await keyring.ensure(subjects) : new Map()
+      // Who begins a stream is most likely new as well.
+      const keys: SubjectKeys = subjects.length > 0 ? await keyring.ensure(subjects, head.revision < 0 ? 'new' : 'known') : new Map()
       // Never earlier than the event before it in the stream, whatever the clocks of two processes say.
       const recordedAt = head.recordedAt !== null && head.recordedAt > now ? head.recordedAt : now
       const sealed: SealedEvent[] = []

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { hash } from 'node:crypto'
+import { streamDigest } from './stream-digest.ts'
 
 /** Where a stream ends: the revision and hash of its last event, and when that was recorded (ms since 1970). */
 export type CompactHead = { revision: number; hash: string; recordedAt: number }
@@ -48,7 +48,7 @@ export const makeHeads = (): Heads => {
   // A head is looked at and then set: its key is made once.
   let last = { stream: '', key: Buffer.alloc(KEY) }
   const keyOf = (stream: string): Buffer => {
-    if (stream !== last.stream) last = { stream, key: hash('sha256', stream, 'buffer').subarray(0, KEY) }
+    if (stream !== last.stream) last = { stream, key: Buffer.from(streamDigest(stream).slice(0, 2 * KEY), 'hex') }
     return last.key
   }
 

@@ -1,13 +1,17 @@
-import { createHash, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import { createHash, createSecretKey, type KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Pool } from 'pg'
 import { makeGroup } from './group.ts'
+import { randomBytesOf } from './random.ts'
 import { decrypt, encrypt, MissingKey, type SubjectKey } from './sealing.ts'
 
 /** One key per data subject, wrapped by a master key, in Postgres whichever store holds the log. */
 export type Keyring = {
-  /** Keys of these subjects, made where there are none. A new key's row is committed when this resolves. */
-  ensure: (subjects: readonly string[]) => Promise<Map<string, SubjectKey>>
+  /**
+   * Keys of these subjects, made where there are none. A new key's row is committed when this resolves.
+   * `new`: they are most likely new, so that nothing is looked for before they are made.
+   */
+  ensure: (subjects: readonly string[], likely?: 'new' | 'known') => Promise<Map<string, SubjectKey>>
   /** Keys of these subjects. A subject without a row is missing from the answer. */
   find: (subjects: readonly string[]) => Promise<Map<string, SubjectKey>>
   /** Wraps every key anew that is not under the current master key. Answers how many were; can be run again. */
@@ -26,7 +30,9 @@ const CACHED_FOR_MS = 10_000
 export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[]]): Keyring => {
   const byFingerprint = new Map(masterKeys.map((key) => [fingerprint(key), key]))
   const [current] = masterKeys
-  const cache = new LRUCache<string, KeyObject>({ max: 50_000, ttl: CACHED_FOR_MS })
+  const currentKey = createSecretKey(current)
+  const currentName = fingerprint(current)
+  const cache = new LRUCache<string, KeyObject>({ max: 50_000, ttl: CACHED_FOR_MS, ttlResolution: 250 })
 
   const aad = (subject: string) => Buffer.from(subject, 'utf8')
   const unwrap = (row: Row): KeyObject | 'destroyed' => {
@@ -39,7 +45,7 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
       throw new Error(`the key of ${row.subject} in the keyring is damaged`, { cause: error })
     }
   }
-  const wrap = (subject: string, key: KeyObject) => encrypt(current, key.export().toString('base64'), aad(subject))
+  const wrap = (subject: string, key: KeyObject) => encrypt(currentKey, key.export().toString('base64'), aad(subject))
 
   /** Rows of several callers' subjects in one answer. */
   const lookUp = makeGroup(async (asked: readonly (readonly string[])[]) => {
@@ -48,7 +54,8 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
     return asked.map((subjects) => subjects.flatMap((subject) => found.get(subject) ?? []))
   })
 
-  const find = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
+  /** Those in memory, and those that are not. */
+  const recall = (subjects: readonly string[]): { keys: Map<string, SubjectKey>; unknown: string[] } => {
     const keys = new Map<string, SubjectKey>()
     const unknown: string[] = []
     for (const subject of new Set(subjects)) {
@@ -56,6 +63,11 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
       if (cached) keys.set(subject, cached)
       else unknown.push(subject)
     }
+    return { keys, unknown }
+  }
+
+  const find = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
+    const { keys, unknown } = recall(subjects)
     const rows = unknown.length > 0 ? await lookUp.ask(unknown) : []
     for (const row of rows) {
       const key = unwrap(row)
@@ -65,37 +77,46 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
     return keys
   }
 
-  /** Keys of several callers' subjects, made in one commit. Sorted, so that two processes cannot wait for each other. */
+  /** Keys of several callers' subjects, made in one commit: those that were not there. Sorted, so that two processes cannot wait for each other. */
   const makeKeys = makeGroup(async (asked: readonly (readonly string[])[]) => {
     const subjects = [...new Set(asked.flat())].sort()
-    const wrapped = subjects.map((subject) => wrap(subject, createSecretKey(randomBytes(32))))
-    await pool.query({
+    const keys = new Map(subjects.map((subject) => [subject, createSecretKey(randomBytesOf(32))]))
+    const wrapped = [...keys].map(([subject, key]) => wrap(subject, key))
+    const { rows } = await pool.query<{ subject: string }>({
       name: 'make-keys',
       text: `insert into kehu.keyring (subject, nonce, wrapped, wrapped_by)
        select subject, nonce, wrapped, $4 from unnest($1::text[], $2::text[], $3::text[]) as new (subject, nonce, wrapped)
-       on conflict (subject) do nothing`,
-      values: [subjects, wrapped.map((w) => w.nonce), wrapped.map((w) => w.ciphertext), fingerprint(current)],
+       on conflict (subject) do nothing returning subject`,
+      values: [subjects, wrapped.map((w) => w.nonce), wrapped.map((w) => w.ciphertext), currentName],
     })
-    return asked.map(() => true)
+    const made = new Set(rows.map(({ subject }) => subject))
+    return asked.map((subjects) => subjects.flatMap((subject) => {
+      const key = made.has(subject) ? keys.get(subject) : undefined
+      return key ? [{ subject, key }] : []
+    }))
   })
 
-  const ensure = async (subjects: readonly string[]): Promise<Map<string, SubjectKey>> => {
-    const keys = await find(subjects)
+  const ensure: Keyring['ensure'] = async (subjects, likely = 'known') => {
+    const keys = likely === 'new' ? recall(subjects).keys : await find(subjects)
     const missing = [...new Set(subjects)].filter((subject) => !keys.has(subject))
     if (missing.length === 0) return keys
-    await makeKeys.ask(missing)
-    // Read back rather than trust: another process may have been first.
-    for (const [subject, key] of await find(missing)) keys.set(subject, key)
+    for (const { subject, key } of await makeKeys.ask(missing)) {
+      keys.set(subject, key)
+      cache.set(subject, key)
+    }
+    // Another was first: with these, its keys count.
+    const others = missing.filter((subject) => !keys.has(subject))
+    if (others.length > 0) for (const [subject, key] of await find(others)) keys.set(subject, key)
     return keys
   }
 
   const rotate: Keyring['rotate'] = async (onProgress) => {
     const stale = `wrapped is not null and wrapped_by <> $1`
-    const counted = await pool.query<{ n: string }>(`select count(*) as n from kehu.keyring where ${stale}`, [fingerprint(current)])
+    const counted = await pool.query<{ n: string }>(`select count(*) as n from kehu.keyring where ${stale}`, [currentName])
     const total = Number(counted.rows[0]?.n ?? 0)
     let done = 0
     for (;;) {
-      const { rows } = await pool.query<Row>(`select subject, nonce, wrapped, wrapped_by from kehu.keyring where ${stale} order by subject limit 1000`, [fingerprint(current)])
+      const { rows } = await pool.query<Row>(`select subject, nonce, wrapped, wrapped_by from kehu.keyring where ${stale} order by subject limit 1000`, [currentName])
       if (rows.length === 0) return done
       const anew = rows.flatMap((row) => {
         const key = unwrap(row)
@@ -107,7 +128,7 @@ export const makeKeyring = (pool: Pool, masterKeys: readonly [Buffer, ...Buffer[
          update kehu.keyring k set nonce = n.nonce, wrapped = n.wrapped, wrapped_by = $5
          from locked join unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (subject, before, nonce, wrapped) using (subject)
          where k.subject = locked.subject and k.wrapped = n.before`,
-        [anew.map((one) => one.subject), anew.map((one) => one.before), anew.map((one) => one.nonce), anew.map((one) => one.ciphertext), fingerprint(current)],
+        [anew.map((one) => one.subject), anew.map((one) => one.before), anew.map((one) => one.nonce), anew.map((one) => one.ciphertext), currentName],
       )
       done += rowCount ?? 0
       onProgress?.(done, total)

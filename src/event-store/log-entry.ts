@@ -11,7 +11,8 @@ export type LogEntry = {
   revision: number
   id: string
   type: string
-  data: unknown
+  /** As it is stored, read when it is asked for; undefined where it cannot be read. */
+  data: () => unknown
   hash: string
   prevHash: string
   recordedAt: string
@@ -27,7 +28,7 @@ export type AuditedLog = {
 }
 
 const toEntry = ({ position, stream, revision, id, type, data, metadata: { hash, ...metadata } }: RecordedEvent): LogEntry => ({
-  position, stream, revision, id, type, data, hash, prevHash: metadata.prevHash, recordedAt: metadata.recordedAt,
+  position, stream, revision, id, type, data: () => data, hash, prevHash: metadata.prevHash, recordedAt: metadata.recordedAt,
   fault: eventHash(stream, revision, { id, type, data, metadata }) === hash ? undefined : 'its hash does not fit its content',
 })
 

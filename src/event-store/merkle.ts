@@ -5,12 +5,23 @@ import { hash as digestOf } from 'node:crypto'
  * log order: leaf n is the event of ordinal n + 1. Where an event stands is bound by its place in the tree.
  */
 
-const LEAF = Buffer.of(0)
-const NODE = Buffer.of(1)
+const LEAF = 0
+const NODE = 1
+// Written over for each hash: a buffer, or a hash object, of its own would cost as much as the hashing.
+const leaf = Buffer.alloc(1 + 32, LEAF)
+const node = Buffer.alloc(1 + 2 * 32, NODE)
 
-// In one go: a hash object for each of them would cost more than the hashing.
-export const leafHash = (content: Uint8Array): Buffer => digestOf('sha256', Buffer.concat([LEAF, content]), 'buffer')
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => digestOf('sha256', Buffer.concat([NODE, left, right]), 'buffer')
+export const leafHash = (content: Uint8Array): Buffer => {
+  if (content.length !== 32) return digestOf('sha256', Buffer.concat([Buffer.of(LEAF), content]), 'buffer')
+  leaf.set(content, 1)
+  return digestOf('sha256', leaf, 'buffer')
+}
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => {
+  if (left.length !== 32 || right.length !== 32) return digestOf('sha256', Buffer.concat([Buffer.of(NODE), left, right]), 'buffer')
+  node.set(left, 1)
+  node.set(right, 33)
+  return digestOf('sha256', node, 'buffer')
+}
 /** The root of no leaves: the hash of nothing. */
 export const emptyRoot = (): Buffer => digestOf('sha256', '', 'buffer')
 /** The leaf of an event: made of its hash, which binds its stream, revision and content. */

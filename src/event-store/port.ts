@@ -78,6 +78,8 @@ export type ReadAllOptions = {
   after: Position
   /** Only streams of these kinds (the part of the name before the first hyphen). */
   kinds?: readonly string[]
+  /** Only events of these types. */
+  types?: readonly string[]
   /** Most events in one batch; 500 unless told. */
   batchSize?: number
 }

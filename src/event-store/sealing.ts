@@ -50,14 +50,19 @@ const rewriteObject = (data: JsonObject, visit: Visit): JsonObject => rewriteEnt
 
 /** The subjects whose keys are needed to seal (`personal`) or to open (`sealed`) this data. */
 export const subjectsOf = (data: JsonObject): string[] => {
-  const found = new Set<string>()
-  rewriteObject(data, (value) => {
-    if (isPersonal(value)) found.add(value.personal)
-    else if (isSealed(value)) found.add(value.key)
-    else return undefined
-    return null
-  })
-  return [...found]
+  const found: string[] = []
+  // The event's own object is never a value itself: only what is in it.
+  for (const key in data) collectSubjects(data[key], found)
+  return found
+}
+const collectSubjects = (value: Json | undefined, found: string[]): void => {
+  if (typeof value !== 'object' || value === null) return
+  if (Array.isArray(value)) for (const item of value) collectSubjects(item, found)
+  else {
+    const subject = isPersonal(value) ? value.personal : isSealed(value) ? value.key : undefined
+    if (subject === undefined) for (const key in value) collectSubjects(value[key], found)
+    else if (!found.includes(subject)) found.push(subject)
+  }
 }
 
 const associated = (stream: string, eventId: string, path: string): Buffer => Buffer.from(canonical([stream, eventId, path]), 'utf8')

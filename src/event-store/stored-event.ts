@@ -3,19 +3,31 @@ import { kindOf, type JsonObject, type Metadata } from './port.ts'
 
 /** What either store holds of an event, checked when it is read: a hand in the store is found here at the latest. */
 // What JSON.parse gave holds nothing but JSON: to look at all of it again would cost more than all else in reading.
-export const StoredData = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be an object')
+const isData = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const StoredData = z.custom<JsonObject>(isData, 'must be an object')
 
 const texts = ['commandId', 'commandHash', 'actor', '$correlationId', '$causationId', 'recordedAt', 'prevHash', 'hash'] as const
 const optionalTexts = ['onBehalfOf', 'traceparent', 'effectiveAt'] as const
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 // Looked at by hand for the same reason. What a later version or a forger added stays, at every level: the hash is computed over all of it.
-const isMetadata = (value: unknown): boolean =>
+const isMetadata = (value: unknown): value is Metadata =>
   isRecord(value) && Number.isInteger(value['schemaVersion'])
   && texts.every((name) => typeof value[name] === 'string')
   && optionalTexts.every((name) => value[name] === undefined || typeof value[name] === 'string')
   && (value['policies'] === undefined || (Array.isArray(value['policies']) && value['policies'].every((policy) => isRecord(policy) && typeof policy['name'] === 'string' && Number.isInteger(policy['version']))))
 export const StoredMetadata = z.custom<Metadata>(isMetadata, 'must be the metadata of an event')
+
+/** The same, for the many that are read to be folded. @throws TypeError */
+export const storedData = (value: unknown): JsonObject => {
+  if (!isData(value)) throw new TypeError('data must be an object')
+  return value
+}
+/** @throws TypeError */
+export const storedMetadata = (value: unknown): Metadata => {
+  if (!isMetadata(value)) throw new TypeError('these are not the metadata of an event')
+  return value
+}
 
 /** The longest a stream name may be, and what it may hold. */
 export const checkStreamName = (stream: string): void => {

@@ -1,19 +1,18 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { runBatch } from '../commands/batch.ts'
+import { runBatch, type BatchAnswer } from '../commands/batch.ts'
 import { problem } from '../commands/problem.ts'
 import { callerOf, claimsOf, requirePresent } from './authenticate.ts'
 import { problemOfError, ProblemError } from './errors.ts'
-import { asLines } from './export.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
 const LONGEST_LINE = 1024 * 1024
-const CONCURRENCY = 64
+const CONCURRENCY = 256
 
-/** Lines of a UTF-8 stream; a line over the limit is undefined, and its rest is passed over. */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string | undefined> {
+/** Lines of a UTF-8 stream, those that end in a chunk at a time; a line over the limit is undefined, and its rest is passed over. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncIterable<readonly (string | undefined)[]> {
   const decoder = new TextDecoder('utf-8')
   let pending: Buffer[] = []
   let length = 0
@@ -34,15 +33,22 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncIterable
   }
   for await (const chunk of chunks) {
     const bytes = Buffer.from(chunk)
+    const lines: (string | undefined)[] = []
     let from = 0
     for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, from)) {
       add(bytes.subarray(from, at))
-      yield end()
+      lines.push(end())
       from = at + 1
     }
     if (from < bytes.length) add(bytes.subarray(from))
+    if (lines.length > 0) yield lines
   }
-  if (length > 0) yield end()
+  if (length > 0) yield [end()]
+}
+
+/** A line for each answer; those that are there together are sent together. */
+async function* linesOfAnswers(answers: AsyncIterable<readonly BatchAnswer[]>): AsyncIterable<string> {
+  for await (const several of answers) yield several.map((answer) => `${JSON.stringify(answer)}\n`).join('')
 }
 
 /** `POST /commands`: NDJSON of any length in, a line of answer for each line out, as they come. */
@@ -79,6 +85,6 @@ export const batchRoute = (services: Services) => async (app: FastifyInstance): 
         return problemOfError(error, request)
       },
     })
-    return reply.header('content-type', 'application/x-ndjson; charset=utf-8').send(Readable.from(asLines(answers)))
+    return reply.header('content-type', 'application/x-ndjson; charset=utf-8').send(Readable.from(linesOfAnswers(answers)))
   })
 }

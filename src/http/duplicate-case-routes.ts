@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { problem } from '../commands/problem.ts'
+import { inWords } from '../domain/matching/reasons.ts'
 import { Id } from '../domain/values.ts'
 import { customerLookup } from '../projections/customer-lookup/project.ts'
 import { customerSummaries, type CustomerSummary } from '../projections/customer-lookup/queries.ts'
@@ -11,6 +12,7 @@ import { claimsOf, requireRole, viewerOf } from './authenticate.ts'
 import { sendProblem } from './errors.ts'
 import { After, afterOf, asOfAnswer, nextLink, Page } from './parameters.ts'
 import { AsOfBody, list, problemResponses } from './schemas.ts'
+import { seenPage } from './seen-pages.ts'
 import type { Services } from './services.ts'
 import type { Claims } from './token.ts'
 
@@ -21,7 +23,7 @@ const Side = z.object({
 })
 const CaseBody = z.object({
   caseId: z.string(), status: z.enum(['open', 'confirmed', 'dismissed', 'merged']), customers: z.array(Side).describe('The two'), openedBy: z.enum(['detection', 'person']),
-  score: z.number().nullable().describe('How much speaks for it, in bits'), reasons: z.array(z.object({ comparison: z.string(), level: z.string(), bits: z.number() })), weightsVersion: z.number().int().nullable(),
+  score: z.number().nullable().describe('How much speaks for it, in bits'), reasons: z.array(z.object({ comparison: z.string(), level: z.string(), bits: z.number(), en: z.string(), zh: z.string() })).describe('Why; never a value'), weightsVersion: z.number().int().nullable(),
   openedAt: z.string(), judgedAt: z.string().nullable(), judgedBy: z.string().nullable(), said: z.string().nullable().describe('In words; only who sees one of the two in full'), mergeId: z.string().nullable(), revision: z.number().int(),
 }).meta({ id: 'DuplicateCase' })
 
@@ -34,10 +36,6 @@ const Search = z.strictObject({
   ...After,
   ...Page,
 })
-
-/** Cases looked at for one page: of those the caller may see none of, there may be many. */
-const CANDIDATES = 250
-const MOST_LOOKED_AT = 2500
 
 /** Duplicate cases 疑似重复: those of which the caller sees one of the two in full. */
 export const duplicateCaseRoutes = (services: Services) => async (app: FastifyInstance): Promise<void> => {
@@ -60,7 +58,7 @@ export const duplicateCaseRoutes = (services: Services) => async (app: FastifyIn
         mergedInto: customer && customer.customerId !== customerId ? customer.customerId : null,
       }
     })
-    return { caseId, status, customers: sides, openedBy, score, reasons, weightsVersion, openedAt, judgedAt, judgedBy, said: sides.some((side) => side.full) ? said : null, mergeId, revision }
+    return { caseId, status, customers: sides, openedBy, score, reasons: reasons.map((reason) => ({ ...reason, en: inWords(reason, 'en'), zh: inWords(reason, 'zh') })), weightsVersion, openedAt, judgedAt, judgedBy, said: sides.some((side) => side.full) ? said : null, mergeId, revision }
   }
   type Shown = ReturnType<typeof shown>
   const isSeen = ({ customers }: Shown): boolean => customers.some((side) => side.full)
@@ -79,22 +77,13 @@ export const duplicateCaseRoutes = (services: Services) => async (app: FastifyIn
     const customerIds = customerId === undefined ? undefined : await groupOf(customerId, after)
     const wanted = ({ customers, ...one }: Shown) => isSeen({ customers, ...one })
       && (ownerId === undefined || customers.some((side) => side.ownerId === ownerId)) && (departmentId === undefined || customers.some((side) => side.departmentId === departmentId))
-    const items: Shown[] = []
-    let before = cursor
-    for (let looked = 0; ; looked += CANDIDATES) {
-      const { result, asOf } = await readModels.query(duplicateCases, { after }, (db, schema) => findCases(db, schema, { status, customerIds, minimumScore }, { limit: CANDIDATES, before }))
-      const customers = await customersOf(claims, result, after)
-      const found = result.map((one) => ({ ordinal: one.ordinal, one: shown(one, customers) })).filter(({ one }) => wanted(one))
-      const room = limit - items.length
-      items.push(...found.slice(0, room).map(({ one }) => one))
-      const isFull = found.length > room
-      // Where the next page begins: after the last one shown, or after all that was looked at.
-      before = isFull ? (found[room - 1]?.ordinal ?? before) : (result.at(-1)?.ordinal ?? before)
-      const isLast = !isFull && result.length < CANDIDATES
-      if (!isFull && !isLast && looked + CANDIDATES < MOST_LOOKED_AT) continue
-      if (!isLast && before !== undefined) reply.header('link', nextLink(request.url, before))
-      return reply.send({ items, asOf: asOfAnswer(runtime, asOf) })
-    }
+    const read = (before: string | undefined, size: number) => readModels.query(duplicateCases, { after }, (db, schema) => findCases(db, schema, { status, customerIds, minimumScore }, { limit: size, before }))
+    const { items, next, asOf } = await seenPage({ limit, cursor }, read, async (found) => {
+      const customers = await customersOf(claims, found, after)
+      return found.map((one) => shown(one, customers)).map((one) => (wanted(one) ? one : undefined))
+    })
+    if (next !== undefined) reply.header('link', nextLink(request.url, next))
+    return reply.send({ items, asOf: asOfAnswer(runtime, asOf) })
   })
 
   const groupOf = async (customerId: string, after: bigint | undefined): Promise<string[]> => {

@@ -2,10 +2,11 @@ import type { ComplaintEvent } from '../domain/complaint/complaint.ts'
 import type { CustomerEvent } from '../domain/customer/events.ts'
 import type { EngagementEvent } from '../domain/engagement/engagement.ts'
 import type { PurchasesEvent } from '../domain/purchases/purchases.ts'
+import type { RecordReportEvent } from '../domain/record-report/record-report.ts'
 import type { Money } from '../domain/values.ts'
 
-/** The events a customer's history is told of: its own, and those of its complaints, purchases and contacts. */
-export type ToldEvent = CustomerEvent | ComplaintEvent | PurchasesEvent | EngagementEvent
+/** The events a customer's history is told of: its own, and those of its complaints, reports, purchases and contacts. */
+export type ToldEvent = CustomerEvent | ComplaintEvent | RecordReportEvent | PurchasesEvent | EngagementEvent
 type ToldData = { [Event in ToldEvent as Event['type']]: Event['data'] }
 export const languages = ['en', 'zh'] as const
 export type Language = (typeof languages)[number]
@@ -18,6 +19,9 @@ const list = (items: readonly string[]): string => items.join(', ')
 const fieldsOf = (data: { name?: unknown; fields: object }): string => list([...('name' in data && data.name !== undefined ? ['name'] : []), ...Object.keys(data.fields)])
 const withWhom = ({ kind, id }: { kind: 'employee' | 'department'; id: string }): Words => ({ en: `${kind} ${id}`, zh: `${kind === 'employee' ? '员工' : '部门'} ${id}` })
 const claimed = { 'first-entry': { en: 'by entering it first', zh: '首次录入' }, claim: { en: 'from the public pool', zh: '自公海领取' } }
+const disputed = (basis: string): Words => (basis === 'dispute' ? { en: ', who was first by an upheld report', zh: '（举报成立，先录先得）' } : { en: '', zh: '' })
+const faults = { duplicate: { en: 'a duplicate', zh: '重复录入' }, 'wrong-category': { en: 'in the wrong category', zh: '分类错误' }, incomplete: { en: 'incomplete', zh: '资料不全' } }
+const unmoved = { 'owner-unknown': '先录入方无已知归属人', 'owner-departed': '先录入方归属人已离职', 'held-already': '已归其所有', 'merged-since': '两者已合并' }
 const steps = { accept: '受理', reply: '答复', act: '行动', 'follow-up': '回访', improve: '改进' }
 const escalations = { 'beyond-authority': '超出权限', 'serious-harm': '可能造成严重损害', 'several-departments': '涉及多个部门', 'rejected-resolution': '客户不接受处理结果', 'deadline-passed': '逾期' }
 
@@ -36,9 +40,10 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   IdentifierReleased: ({ kind }) => ({ en: `An identifier was released: ${kind}`, zh: `释放唯一标识：${kind}` }),
   EntryAbandoned: ({ by }) => ({ en: `What had been reserved for it so far became void (attempt of ${by})`, zh: `此前的标识预留作废（${by} 的尝试）` }),
   OwnershipClaimed: ({ ownerId, basis }) => ({ en: `${ownerId} took it ${claimed[basis].en}`, zh: `${ownerId} 取得归属：${claimed[basis].zh}` }),
-  OwnershipAssigned: ({ ownerId }) => ({ en: `Assigned to ${ownerId}`, zh: `分配给 ${ownerId}` }),
-  OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from}${departed(basis).en} to ${ownerId}`, zh: `由 ${from} 转交给 ${ownerId}${departed(basis).zh}` }),
+  OwnershipAssigned: ({ ownerId, basis }) => ({ en: `Assigned to ${ownerId}${disputed(basis).en}`, zh: `分配给 ${ownerId}${disputed(basis).zh}` }),
+  OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from}${departed(basis).en} to ${ownerId}${disputed(basis).en}`, zh: `由 ${from} 转交给 ${ownerId}${departed(basis).zh}${disputed(basis).zh}` }),
   OwnershipReleased: ({ from, basis }) => (basis === 'voluntary-release' ? { en: `Released by ${from} to the public pool`, zh: `${from} 释放到公海` } : { en: `Handed over from ${from}${departed(basis).en} to the public pool`, zh: `由 ${from} 移入公海${departed(basis).zh}` }),
+  OwnershipCorrected: ({ from, ownerId, correctsRevision }) => ({ en: `An entry about its owner was corrected (revision ${correctsRevision}): not ${owner(from, 'the pool')} but ${owner(ownerId, 'the pool')}`, zh: `更正归属记录（第 ${correctsRevision} 号）：应为 ${owner(ownerId, '公海')}，而非 ${owner(from, '公海')}` }),
   CustomerShared: ({ with: other, access }) => ({ en: `Shared with ${withWhom(other).en} to ${access}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}）` }),
   ShareRevoked: ({ with: other }) => ({ en: `No longer shared with ${withWhom(other).en}`, zh: `取消对${withWhom(other).zh}的共享` }),
   StageChanged: ({ from, to, move, cause }) => ({ en: `Went from stage ${from} to ${to} (${move})${cause === 'purchase' ? ', by a purchase' : ''}`, zh: `阶段由 ${from} 变为 ${to}（${move}）${cause === 'purchase' ? '，因购买' : ''}` }),
@@ -65,6 +70,18 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   ResolutionRejected: () => ({ en: 'The complainant rejected the resolution', zh: '客户不接受处理结果' }),
   ComplaintClosed: () => ({ en: 'Complaint closed', zh: '投诉结案' }),
   ComplaintReopened: () => ({ en: 'Complaint reopened', zh: '重新受理投诉' }),
+
+  RecordReported: ({ kind, customerId, duplicateOf, category, missing, deadlineAt }) => {
+    const of = { en: duplicateOf === null ? category ? `: ${category.in} instead of ${category.right}` : missing.length > 0 ? `: lacks ${list(missing)}` : '' : ` of ${duplicateOf}`, zh: duplicateOf === null ? category ? `：现为 ${category.in}，应为 ${category.right}` : missing.length > 0 ? `：缺 ${list(missing)}` : '' : `：与 ${duplicateOf} 重复` }
+    return { en: `Record ${customerId} reported as ${faults[kind].en}${of.en}; to be judged by ${deadlineAt}`, zh: `举报客户记录 ${customerId}：${faults[kind].zh}${of.zh}，裁定期限 ${deadlineAt}` }
+  },
+  ReportOverdue: ({ deadlineAt }) => ({ en: `The report was not judged by ${deadlineAt}`, zh: `举报逾期未裁定：${deadlineAt}` }),
+  // Whom it concerns and what it cost is told in the employee's record, not here.
+  ReportUpheld: ({ dispute }) => ({
+    en: `Report upheld${dispute === null ? '' : dispute.to === null ? `; ownership stays${dispute.unmoved === null ? '' : ` (${dispute.unmoved})`}` : `; ownership goes to ${dispute.to}`}`,
+    zh: `举报成立${dispute === null ? '' : dispute.to === null ? `，归属不变${dispute.unmoved === null ? '' : `（${unmoved[dispute.unmoved]}）`}` : `，归属转给 ${dispute.to}`}`,
+  }),
+  ReportDismissed: () => ({ en: 'Report dismissed', zh: '驳回举报' }),
 
   PurchaseRecorded: ({ purchaseId, amount, lines }) => ({ en: `Bought for ${money(amount)} (${purchaseId}): ${list(lines.map(({ product, quantity }) => `${product} × ${quantity}`))}`, zh: `购买 ${money(amount)}（${purchaseId}）：${list(lines.map(({ product, quantity }) => `${product} × ${quantity}`))}` }),
   RefundRecorded: ({ refundId, purchaseId, amount }) => ({ en: `${money(amount)} given back (${refundId}) for ${purchaseId}`, zh: `退款 ${money(amount)}（${refundId}），原购买 ${purchaseId}` }),

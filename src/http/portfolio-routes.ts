@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { organisationAsOf } from '../commands/organisation-as-of.ts'
 import { problem } from '../commands/problem.ts'
-import { departmentsBelow, isBelow, type Organisation } from '../domain/organisation/organisation.ts'
+import { departmentsBelow, type Organisation } from '../domain/organisation/organisation.ts'
 import { Id } from '../domain/values.ts'
 import { countChanges, countHoldings, holdings, portfolioChanges } from '../projections/ownership-history/portfolio.ts'
 import { ownershipHistory } from '../projections/ownership-history/project.ts'
@@ -14,6 +14,7 @@ import { After, afterOf, asOfAnswer, instantOf, knownAtOf, laterOf, nextLink, Po
 import { AsOfBody, exported, problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 import type { Claims } from './token.ts'
+import { isOver } from './visibility.ts'
 
 const HoldingBody = z.object({ customerId: z.string(), ownerId: z.string(), since: z.string(), basis: z.string() }).meta({ id: 'Holding' })
 const ChangeBody = z.object({ customerId: z.string(), change: z.enum(['gained', 'lost', 'kept']), from: z.string().nullable().describe('Who of these held it then; null: none'), to: z.string().nullable() }).meta({ id: 'PortfolioChange' })
@@ -100,10 +101,8 @@ export const portfolioRoutes = (services: Services) => async (app: FastifyInstan
 }
 
 /** A manager asks about their own departments, a clerk about nobody else. */
-const requireDepartment = ({ role, employeeId }: Claims, departmentId: string, organisation: Organisation): void => {
-  if (role === 'system' || role === 'auditor') return
-  const own = organisation.employees.get(employeeId ?? '')?.departmentId
-  if (role === 'manager' && own !== undefined && isBelow(organisation, departmentId, own)) return
+const requireDepartment = (claims: Claims, departmentId: string, organisation: Organisation): void => {
+  if (isOver(claims, departmentId, organisation)) return
   throw new ProblemError(problem('read-not-permitted', 'A clerk reads their own portfolio, a manager those of their departments.'))
 }
 

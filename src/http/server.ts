@@ -16,6 +16,7 @@ import { customerRoutes } from './customer-routes.ts'
 import { descriptionRoutes } from './description-routes.ts'
 import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
+import { employeeRecordRoutes } from './employee-record-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
 import { handoverRoutes } from './handover-routes.ts'
 import { historyRoutes } from './history-routes.ts'
@@ -24,6 +25,7 @@ import { makeLookupLimit } from './lookup-limit.ts'
 import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
 import { portfolioRoutes } from './portfolio-routes.ts'
+import { recordReportRoutes } from './record-report-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -73,7 +75,7 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
       info: { title: 'Kehu 客户', version: services.version, description: 'An event-sourced customer service. Commands append events; queries read models built from them.' },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       security: [{ bearer: [] }],
-      tags: ['commands', 'customers', 'complaints', 'duplicates', 'organisation', 'analytics', 'audit', 'operations', 'description'].map((name) => ({ name })),
+      tags: ['commands', 'customers', 'complaints', 'duplicates', 'reports', 'organisation', 'analytics', 'audit', 'operations', 'description'].map((name) => ({ name })),
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
@@ -117,6 +119,8 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(auditRoutes(services))
     await api.register(historyRoutes(services))
     await api.register(portfolioRoutes(services))
+    await api.register(recordReportRoutes(services))
+    await api.register(employeeRecordRoutes(services))
     await api.register(handoverRoutes(services))
   })
   return app

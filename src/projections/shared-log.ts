@@ -131,7 +131,7 @@ export const shareLog = (store: EventStore, codec: Codec, kinds: readonly string
     }
   }
 
-  return { ...store, subscribe: (options) => (options.kinds ? store.subscribe(options) : subscribe(options)) }
+  return { ...store, subscribe: (options) => (options.kinds ?? options.types ? store.subscribe(options) : subscribe(options)) }
 }
 
 const startOf = ({ batches, end }: Stretch): Position => batches[0]?.from ?? end

@@ -45,8 +45,12 @@ export const completeTables = async (db: Kysely<unknown>, schema: string, tables
  * could meet those of a swap half-way; and a snapshot taken before a swap sees the new tables half filled.
  */
 export const lockTables = async (trx: Transaction<unknown>, schema: string, tables: readonly Table[], mode: 'access share' | 'access exclusive'): Promise<void> => {
-  await sql`lock table ${sql.join(tables.map((table) => sql.id(schema, table.name)))} in ${sql.raw(mode)} mode`.execute(trx)
+  await sql.raw(lockStatement(schema, tables, mode)).execute(trx)
 }
+
+/** Names of schemas and tables are Kehu's own. */
+export const lockStatement = (schema: string, tables: readonly Table[], mode: 'access share' | 'access exclusive'): string =>
+  `lock table ${tables.map((table) => `"${schema}"."${table.name}"`).join(', ')} in ${mode} mode`
 
 /** The analysts' views: the columns of each table that has one, less the personal ones, with their comments. */
 export const viewsOf = (schema: string, tables: readonly Table[]) =>

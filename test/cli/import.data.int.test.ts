@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { groupKeys } from '../../src/cli/import/keys.ts'
 import { rehearse } from '../../src/cli/import/rehearsal.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { makeCodec } from '../../src/event-store/codec.ts'
@@ -25,7 +24,7 @@ describe.skipIf(!there)('the example maps on the reference data', () => {
   let runtime: Runtime
   beforeAll(async () => {
     service = await makeService()
-    runtime = { ...service.runtime, codec: makeCodec(groupKeys(makeKeyring(service.database.pool, [Buffer.alloc(32, 9)]))) }
+    runtime = { ...service.runtime, codec: makeCodec(makeKeyring(service.database.pool, [Buffer.alloc(32, 9)])) }
   })
   afterAll(() => service.close())
 

@@ -44,10 +44,10 @@ export const setUp = (through: (store: EventStore, alone: (...lines: readonly Li
     runtime, concurrency: 64, callerFor: () => caller,
     onError: (error) => (error instanceof EventStoreUnavailable ? problem('log-unavailable', 'Away.') : problem('internal-error', 'It broke.')),
   })
-  async function* each(lines: readonly Line[]): AsyncIterable<string> {
-    for (const line of lines) yield JSON.stringify(line)
+  async function* each(lines: readonly Line[]): AsyncIterable<readonly string[]> {
+    for (const line of lines) yield [JSON.stringify(line)]
   }
-  const send = (lines: readonly Line[], runtime: Runtime) => Array.fromAsync(runBatch(each(lines), options(runtime)))
+  const send = async (lines: readonly Line[], runtime: Runtime) => (await Array.fromAsync(runBatch(each(lines), options(runtime)))).flat()
   const viewed = { ...plain, store: { ...counting, ...through(counting, (...lines) => send(lines, plain)) }, observe: (command: string, outcome: string) => told.push(`${command} ${outcome}`) }
   return {
     store, told,

@@ -35,6 +35,12 @@ describe('the organisation as its streams tell it', () => {
     // Told before policies spoke of protection, pool and handover: nothing lapses, nothing is limited.
     expect(told.policies.ownership).toEqual({ version: 1, value: { backdatingDays: 5, protection: null, pool: { coolOffDays: null, dailyQuota: null, capacity: null, uncountedStages: [] }, handover: { to: 'pool' } } })
   })
+  test('passes over what a later version put into a policy, at any depth', () => {
+    const later = { backdatingDays: 5, moods: ['calm'], pool: { coolOffDays: 3, dailyQuota: null, capacity: null, uncountedStages: [], colour: 'blue' } }
+    const told = evolveOrganisation(emptyOrganisation, [{ kind: 'policy', id: 'ownership', event: recorded({ type: 'PolicyDefined', data: { policy: 'ownership', version: 1, value: later } }, 0) }])
+    expect(told.policies.ownership.value).toMatchObject({ backdatingDays: 5, pool: { coolOffDays: 3 } })
+    expect(JSON.stringify(told.policies.ownership.value)).not.toMatch(/moods|colour/)
+  })
   test('holds no name of a person', () => {
     expect(JSON.stringify([...told.employees])).not.toContain(person.employee)
   })

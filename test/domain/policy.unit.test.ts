@@ -64,6 +64,8 @@ it.each<[string, PolicyKind, object, string[]]>([
   ['parts of a day', 'ownership', { backdatingDays: 0.5 }, ['value/backdatingDays']],
   ['a whole name shown to all', 'visibility', { nameCharacters: 11, identifierLookupsPerMinute: 0 }, ['value/nameCharacters', 'value/identifierLookupsPerMinute']],
   ['two classes of one name, and levels that skip', 'complaints', { classes: [firstClass, firstClass], levels: [firstLevel, { ...firstLevel, level: 3 }] }, ['value/classes', 'value/levels']],
+  ['a penalty of nothing, and a deadline at once', 'penalties', { amounts: { ...defaultPolicies.penalties.amounts, duplicate: { amount: 0, currency: 'CNY' } }, deadlineDays: 0 }, ['value/amounts/duplicate/amount', 'value/deadlineDays']],
+  ['a penalty for what is no fault', 'penalties', { amounts: { ...defaultPolicies.penalties.amounts, rude: null } }, ['value/amounts']],
   ['a role without complaints', 'complaints', { levels: [{ ...firstLevel, role: 'auditor' }] }, ['value/levels/0/role']],
 ])('a policy with %s is refused', (_what, kind, fault, paths) => {
   const named: Refused = { rejected: 'invalid-policy', errors: expect.arrayContaining(paths.map((path) => expect.objectContaining({ path }))) }

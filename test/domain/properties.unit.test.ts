@@ -4,7 +4,9 @@ import type { z } from 'zod'
 import * as category from '../../src/domain/category/category.ts'
 import { mergeTemplates } from '../../src/domain/category/template.ts'
 import { customer, ownershipAt, ownershipNow, type Customer } from '../../src/domain/customer/customer.ts'
+import { settleDispute, SettleDispute } from '../../src/domain/customer/dispute.ts'
 import type { CustomerEvent } from '../../src/domain/customer/events.ts'
+import * as correction from '../../src/domain/customer/correction.ts'
 import { handOver, HandOverCustomer } from '../../src/domain/customer/hand-over.ts'
 import * as identifiers from '../../src/domain/customer/identifiers.ts'
 import * as lifecycle from '../../src/domain/customer/lifecycle.ts'
@@ -18,9 +20,11 @@ import { categoryChain, evolveOrganisation, type Organisation, type Organisation
 import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { policyKinds } from '../../src/domain/policy/kinds.ts'
 import * as policy from '../../src/domain/policy/policy.ts'
+import * as reports from '../../src/domain/record-report/judging.ts'
+import { aboutOf, recordReport, reportIdOf, type RecordReport, type RecordReportEvent } from '../../src/domain/record-report/record-report.ts'
 import { isRejection } from '../../src/domain/rejection.ts'
 import { listed } from '../../src/domain/customer/ownership-changes.ts'
-import { byAdmin, departed, field, fold, identityOf, label, organisation, person, personalInClear, withCategory, withPolicy } from '../support/given.ts'
+import { byAdmin, created, departed, eventIdOf, field, fold, identityOf, label, organisation, person, personalInClear, recorded, withCategory, withPolicy } from '../support/given.ts'
 
 /*
  * Commands at random, one after the other, on the state the earlier ones led to. Whatever they are and whatever
@@ -124,6 +128,14 @@ const of = <Command>(schema: z.ZodType<Command>, decide: (state: Customer, comma
 const ofContact = <Command>(schema: z.ZodType<Command>, decide: (state: Customer, command: Command, context: Context) => Decision<CustomerEvent>, body: fc.Arbitrary<object>): fc.Arbitrary<CustomerStep> =>
   fc.tuple(fc.nat(3), body).map(([pick, given]) => (state) => run(schema, decide, { customerId: 'c', contactId: [...state.contacts.keys(), ...state.removedContacts][pick] ?? 'nobody', ...given }))
 
+/** Corrects one of the changes in force, or an event that is none of them. */
+const correctStep: fc.Arbitrary<CustomerStep> = fc.record({ pick: fc.nat(9), ownerId: fc.option(employeeId), effectiveAt, correctedBy: fc.constantFrom('an event', null) }).map(({ pick, ownerId, correctedBy, ...when }) => (before) => {
+  const changes = listed(before.ownership)
+  const changed = changes[pick % (changes.length + 1)]
+  const named = { revision: changed?.revision ?? pick, correctedBy: changed ? null : correctedBy }
+  return (state, context, arrange) => correction.correctOwnership(state, { ...correction.CorrectOwnership.parse(arrange({ customerId: 'c', corrects: eventIdOf(named.revision), ownerId, ...when, reason: person.said })), named }, context)
+})
+
 const createStep = (category: fc.Arbitrary<string>) => of(profile.CreateCustomer, profile.create, fc.record({
   category, name, identifiers: fc.array(identifier, { maxLength: 2 }), fields: fieldValues, contacts: fc.array(fc.record({ name: fc.constant(person.contact), fields: contactFields }), { maxLength: 2 }),
   claim: fc.boolean(), enteredBy: fc.constantFrom('clerk', 'somebody-else', undefined), enteredAt: effectiveAt, effectiveAt: fc.constantFrom(undefined, instant(-2), instant(0), instant(40)),
@@ -141,8 +153,10 @@ const customerStep: fc.Arbitrary<CustomerStep> = fc.oneof(
   { arbitrary: of(ownership.ClaimOwnership, ownership.claim, fc.record({ reason, effectiveAt })), weight: 3 },
   { arbitrary: of(ownership.AssignOwnership, ownership.assign, fc.record({ to: employeeId, reason, effectiveAt })), weight: 2 },
   { arbitrary: of(ownership.TransferOwnership, ownership.transfer, fc.record({ to: employeeId, reason: fc.constant(person.said), effectiveAt })), weight: 3 },
+  of(SettleDispute, settleDispute, fc.record({ to: employeeId, reportId: fc.constantFrom('5d3c1f5e-0c1b-5f0a-9a3e-7b1d2c4e6f80', '6e4d2a6f-1d2c-5a1b-8b4f-8c2e3d5f7a91') })),
   { arbitrary: of(ownership.ReleaseOwnership, ownership.release, fc.record({ reason: fc.constant(person.said), effectiveAt })), weight: 3 },
   { arbitrary: of(HandOverCustomer, handOver, fc.record({ handoverId: fc.constant('h'), from: employeeId, to: fc.option(employeeId), basis: fc.constantFrom('departure', 'transfer'), heldSince: fc.option(fc.nat(20), { nil: undefined }) })), weight: 2 },
+  { arbitrary: correctStep, weight: 4 },
   of(ownership.ShareCustomer, ownership.share, fc.tuple(recipient, fc.constantFrom('read', 'work')).map(([whom, access]) => ({ ...whom, access }))),
   { arbitrary: of(ownership.RevokeShare, ownership.revokeShare, recipient), weight: 2 },
   { arbitrary: of(lifecycle.ChangeStage, lifecycle.changeStage, fc.record({ to: fc.constantFrom('target', 'target', 'prospect', 'prospect', 'active', 'dormant', 'lost', 'growth'), reason })), weight: 3 },
@@ -161,17 +175,20 @@ const caller = fc.oneof(
 const contextOf = (index: number, now: Instant, one: Caller, among: Organisation): Context =>
   ({ now, caller: one, organisation: among, commandId: `command-${index}`, newId: (what) => `command-${index}-${what.replace('/', '-')}`, identityOf })
 
-/** The latest by effective time that is not after D, ties by revision: from the events alone. */
+/** The latest by effective time that is not after D, ties by place: from the events alone. A correction takes the place of what it names, or one of its own at another time. */
 const ownerByDefinition = (log: readonly Recorded<CustomerEvent>[], at: Instant): string | null | undefined => {
-  let best: { at: Instant; revision: number; ownerId: string | null } | undefined
+  const changes = new Map<number, { at: Instant; place: number; ownerId: string | null }>()
   for (const event of log) {
-    const pooled = event.type === 'CustomerCreated' || event.type === 'OwnershipReleased'
-    if (!pooled && event.type !== 'OwnershipClaimed' && event.type !== 'OwnershipAssigned' && event.type !== 'OwnershipTransferred') continue
-    if (event.effectiveAt > at) continue
-    const isLater = best === undefined || event.effectiveAt > best.at || (event.effectiveAt === best.at && event.revision > best.revision)
-    if (isLater) best = { at: event.effectiveAt, revision: event.revision, ownerId: pooled ? null : event.data.ownerId }
+    const change = { at: event.effectiveAt, place: event.revision }
+    if (event.type === 'CustomerCreated' || event.type === 'OwnershipReleased') changes.set(event.revision, { ...change, ownerId: null })
+    if (event.type === 'OwnershipClaimed' || event.type === 'OwnershipAssigned' || event.type === 'OwnershipTransferred') changes.set(event.revision, { ...change, ownerId: event.data.ownerId })
+    if (event.type === 'OwnershipCorrected') {
+      const corrected = changes.get(event.data.correctsRevision)
+      changes.delete(event.data.correctsRevision)
+      changes.set(event.revision, { ...change, ...(corrected?.at === change.at ? { place: corrected.place } : {}), ownerId: event.data.ownerId })
+    }
   }
-  return best?.ownerId
+  return [...changes.values()].filter((one) => one.at <= at).toSorted((a, b) => (a.at === b.at ? a.place - b.place : a.at < b.at ? -1 : 1)).at(-1)?.ownerId
 }
 
 describe('a customer, whatever was done to it', () => {
@@ -187,8 +204,9 @@ describe('a customer, whatever was done to it', () => {
         attempt('c', step(stream('c').state), contextOf(index, instant(steps), one, among))
         const { state, log } = stream('c')
         const changes = listed(state.ownership)
-        expect(changes).toEqual(changes.toSorted((a, b) => (a.at === b.at ? a.revision - b.revision : a.at < b.at ? -1 : 1)))
-        expect(changes.every((change, place) => place === 0 || change.revision !== changes[place - 1]?.revision)).toBe(true)
+        expect(changes.every((change, place) => place === 0 || change.at >= (changes[place - 1]?.at ?? ''))).toBe(true)
+        expect(new Set(changes.map(({ revision }) => revision)).size).toBe(changes.length)
+        expect(changes[0]?.at).toBe(log.find(({ type }) => type === 'CustomerCreated')?.effectiveAt)
         for (const at of changes.flatMap((change) => [change.at, new Date(Date.parse(change.at) - 1).toISOString(), later(change.at)])) expect(ownershipAt(state, at)?.ownerId).toBe(ownerByDefinition(log, at))
         expect(ownershipNow(state)).toBe(ownershipAt(state, instant(steps)))
       })
@@ -200,9 +218,9 @@ describe('a customer, whatever was done to it', () => {
   test('and was led to every kind of event and refusal there is', () => {
     expect([...met]).toEqual(expect.arrayContaining([
       'CustomerCreated', 'ProfileChanged', 'CustomerRecategorised', 'ContactAdded', 'ContactChanged', 'ContactRemoved', 'IdentifierAdded', 'IdentifierReleased', 'EntryAbandoned', 'OwnershipClaimed',
-      'OwnershipAssigned', 'OwnershipTransferred', 'OwnershipReleased', 'CustomerShared', 'ShareRevoked', 'StageChanged', 'TierUpgraded', 'TierDowngraded',
+      'OwnershipAssigned', 'OwnershipTransferred', 'OwnershipReleased', 'OwnershipCorrected', 'CustomerShared', 'ShareRevoked', 'StageChanged', 'TierUpgraded', 'TierDowngraded',
       'customer-not-found', 'contact-not-found', 'unknown-reference', 'invalid-fields', 'invalid-effective-time', 'on-behalf-of-required', 'customer-exists', 'identifier-not-held', 'already-owned',
-      'not-owned', 'move-not-allowed', 'reason-required', 'not-an-upgrade', 'not-a-downgrade', 'employee-departed',
+      'not-owned', 'already-corrected', 'move-not-allowed', 'reason-required', 'not-an-upgrade', 'not-a-downgrade', 'employee-departed',
     ]))
   })
 })
@@ -277,6 +295,49 @@ test('an organisation, whatever was done to it, keeps its promises: its trees st
     'DepartmentRegistered', 'DepartmentMoved', 'EmployeeRegistered', 'EmployeeMoved', 'AuthorityLimitChanged', 'EmployeeDeparted', 'CategoryDefined', 'CategoryRevised', 'PolicyDefined', 'PolicyRevised',
     'department-exists', 'department-not-found', 'department-cycle', 'employee-exists', 'employee-not-found', 'employee-departed', 'category-exists', 'category-not-found', 'category-cycle',
     'policy-exists', 'policy-not-found', 'invalid-policy', 'invalid-template', 'unknown-reference',
+  ]))
+})
+
+test('a record report, whatever is sent, costs a penalty once for a fault, and none after a dismissal', () => {
+  const met = new Set<string>()
+  const entered = (more: object) => fold(customer, [recorded(created({ stage: 'active', fields: { source: 'referral' }, ...more }), 0)])
+  const records = [entered({ enteredBy: 'rival' }), entered({ enteredBy: 'rival', fields: { source: 'referral', importance: 'A' } }), entered({ enteredBy: null, category: 'enterprise' }), entered({ stage: 'target' }), null]
+  const reportId = reportIdOf({ customerId: 'c', kind: 'incomplete' })
+  type Step = Run<RecordReport, RecordReportEvent>
+  const reporting = fc.tuple(
+    fc.constantFrom({ kind: 'incomplete' }, { kind: 'wrong-category', categoryId: 'enterprise' }, { kind: 'duplicate', duplicateOf: 'e' }), fc.constantFrom(...records), fc.constantFrom(...records), fc.constantFrom(person.said, undefined),
+  )
+  const step = (kind: string) => fc.oneof(
+    { arbitrary: reporting.filter(([what]) => what.kind === kind).map(([what, record, other, newEvidence]): Step => run(reports.ReportRecord, (state: RecordReport, command, context) => reports.report(state, command, context, record, [record, other]), { customerId: 'c', note: person.said, newEvidence, ...what })), weight: 3 },
+    { arbitrary: fc.tuple(fc.boolean(), fc.constantFrom('clerk', 'gone', 'rival', null)).map(([moveOwnership, ownerId]): Step => run(reports.UpholdReport, (state: RecordReport, command, context) => reports.uphold(state, { ...command, earlier: { customerId: 'e', ownerId } }, context, null, [records[0] ?? null, records[1] ?? null]), { reportId, decision: person.said, moveOwnership })), weight: 2 },
+    fc.constant<Step>(run(reports.DismissReport, reports.dismiss, { reportId, reason: person.said })),
+    fc.constantFrom(true, true, false).map((isDue): Step => (state, context, arrange) =>
+      run(reports.PassReportDeadline, reports.passDeadline, { reportId, deadlineAt: state.status === 'none' || !isDue ? instant(1) : state.deadlineAt })(state, context, arrange)),
+  )
+  const steps = fc.constantFrom('incomplete', 'wrong-category', 'duplicate').chain((kind) => fc.array(fc.record({ step: step(kind), pause: fc.nat(20), caller }), { maxLength: 20, size: 'max' }))
+  fc.assert(fc.property(steps, (taken) => {
+    const { stream, attempt } = tracker(recordReport, met)
+    let at = 0
+    taken.forEach(({ step: take, pause, caller: one }, index) => {
+      at += pause
+      attempt(reportId, take, contextOf(index, instant(at), one, organisation))
+    })
+    const { log } = stream(reportId)
+    const fined = new Set<string>()
+    let about: string[] = []
+    log.forEach((event, index) => {
+      if (event.type === 'RecordReported') about = aboutOf(event.data)
+      const before = log.slice(0, index).findLast((one) => one.type !== 'ReportOverdue')?.type
+      // Each judgement is of a report that waits for one, and what waits is judged before it is reported again.
+      expect(before === 'RecordReported').toBe(event.type !== 'RecordReported')
+      if (event.type !== 'ReportUpheld') return
+      expect(about.some((fault) => !fined.has(fault)), 'something that was not upheld before').toBe(true)
+      about.forEach((fault) => fined.add(fault))
+    })
+    if (log.some((event) => event.type === 'RecordReported' && event.data.kind === 'duplicate')) expect(log.filter((event) => event.type === 'ReportUpheld').length).toBeLessThanOrEqual(1)
+  }), { numRuns: 150, seed: SEED })
+  expect([...met]).toEqual(expect.arrayContaining([
+    'RecordReported', 'ReportOverdue', 'ReportUpheld', 'ReportDismissed', 'report-not-found', 'report-judged', 'no-such-fault', 'fault-upheld', 'no-dispute', 'not-due', 'customer-not-found', 'reason-required',
   ]))
 })
 

@@ -31,7 +31,7 @@ export const inTurn = async (count: number, step: (index: number) => Promise<unk
 export const expected = (head: Head): ExpectedRevision => (head.revision < 0 ? 'no_stream' : head.revision)
 
 /** Events for a stream, one for each `data`, chained to its head; and the head they make. */
-export const makeEvents = (stream: string, head: Head, data: readonly JsonObject[] = [{}], more: object = {}): { events: SealedEvent[]; head: Head } => {
+export const makeEvents = (stream: string, head: Head, data: readonly JsonObject[] = [{}], more: object = {}, type = 'Noted'): { events: SealedEvent[]; head: Head } => {
   const commandId = uuidv7()
   const events: SealedEvent[] = []
   let { revision, hash } = head
@@ -40,7 +40,7 @@ export const makeEvents = (stream: string, head: Head, data: readonly JsonObject
     revision += 1
     const event = chain(stream, revision, {
       id: uuidv7(),
-      type: 'Noted',
+      type,
       data: one,
       metadata: { schemaVersion: 1, commandId, commandHash: sha256(commandId), actor: 'contract', $correlationId: commandId, $causationId: commandId, recordedAt, ...more, prevHash: hash },
     })
@@ -60,10 +60,10 @@ export const makeAttempt = (commandId = uuidv7()): RefusedAttempt => ({
 })
 
 /** The only writer of a stream: knows its head, so no append of its own may conflict. */
-export const makeWriter = (store: EventStore, stream = newStream()) => {
+export const makeWriter = (store: EventStore, stream = newStream(), type = 'Noted') => {
   let head = emptyHead(stream)
   const append = async (data: readonly JsonObject[] = [{}], receipt?: Receipt) => {
-    const made = makeEvents(stream, head, data)
+    const made = makeEvents(stream, head, data, {}, type)
     const request: Append = { stream, expectedRevision: expected(head), events: made.events, ...(receipt && { receipt }) }
     const result = await store.append(request)
     if (result.outcome !== 'conflict') head = made.head
@@ -439,6 +439,17 @@ export const eventStoreContract = (name: string, open: () => Promise<StoreUnderT
         expect(await kinds('gamma', 'beta')).toEqual(['beta', 'beta', 'gamma', 'gamma', 'beta', 'beta'])
         expect(await kinds('nothing')).toEqual([])
         const batches = await collect(store.readAll({ after: before, kinds: ['gamma'] }))
+        expect(batches.at(-1)).toMatchObject({ position: await store.head(), caughtUp: true })
+      })
+
+      it('of some types gives just those, alone or within kinds, and its position passes the rest', async () => {
+        const before = await store.head()
+        for (const [kind, type] of [['alpha', 'One'], ['alpha', 'Other'], ['beta', 'Other'], ['beta', 'One']] as const) await makeWriter(store, newStream(kind), type).append([{}, {}])
+        const read = async (wanted: { kinds?: string[]; types: string[] }) => (await readLog(store, { after: before, ...wanted, batchSize: 2 })).map(({ stream, type }) => `${kindOf(stream)} ${type}`)
+        expect(await read({ types: ['One'] })).toEqual(['alpha One', 'alpha One', 'beta One', 'beta One'])
+        expect(await read({ types: ['Other', 'One'], kinds: ['beta'] })).toEqual(['beta Other', 'beta Other', 'beta One', 'beta One'])
+        expect(await read({ types: ['Nothing'] })).toEqual([])
+        const batches = await collect(store.readAll({ after: before, types: ['Other'] }))
         expect(batches.at(-1)).toMatchObject({ position: await store.head(), caughtUp: true })
       })
 

@@ -4,7 +4,7 @@ import { portfolioByReplay } from '../../src/cli/replay.ts'
 import { accepted, problemOf, startService, type TestService } from '../support/http.ts'
 import { enter, organise } from './people.ts'
 
-const History = z.object({ items: z.array(z.object({ position: z.string(), stream: z.string(), type: z.string(), what: z.string(), actor: z.string(), why: z.unknown(), policies: z.array(z.object({ name: z.string() })), evidence: z.unknown() })) })
+const History = z.object({ items: z.array(z.object({ id: z.string(), correctedBy: z.string().nullable(), position: z.string(), stream: z.string(), type: z.string(), what: z.string(), actor: z.string(), why: z.unknown(), policies: z.array(z.object({ name: z.string() })), evidence: z.unknown() })) })
 const Portfolio = z.looseObject({ at: z.string(), owners: z.array(z.string()), count: z.number(), items: z.array(z.looseObject({ customerId: z.string(), since: z.string() })) })
 const Changes = z.looseObject({ counts: z.object({ gained: z.number(), lost: z.number(), kept: z.number() }), items: z.array(z.object({ customerId: z.string(), change: z.string(), from: z.string().nullable(), to: z.string().nullable() })) })
 const Recorded = z.object({ items: z.array(z.looseObject({ actor: z.string(), route: z.string().default(''), problem: z.string().default(''), parameters: z.record(z.string(), z.string()).default({}) })) })
@@ -42,13 +42,41 @@ describe('what an auditor asks', () => {
     expect(told.map((one) => one.split(' ')[0])).toEqual(whole.map((one) => one.position))
     expect(told.join()).toContain('Transferred from zhao to qian')
     const csv = await auditor.get(`${path}&language=en`, { accept: 'text/csv' })
-    expect(csv.text.split('\n')[0]).toBe('recordedAt,effectiveAt,what,actor,onBehalfOf,why,policies,evidence,type,stream,revision,position')
+    expect(csv.text.split('\n')[0]).toBe('recordedAt,effectiveAt,what,actor,onBehalfOf,why,policies,evidence,type,stream,revision,position,id,correctedBy')
     expect(csv.text).toContain('Bought for 12.50 CNY (p-1): tea × 2')
     // Who sees the customer in full reads it too; a colleague elsewhere does not.
     expect((await service.as('clerk', 'qian').get(path)).status).toBe(200)
     expect(problemOf(await service.as('clerk', 'li').get(path)).name).toBe('read-not-permitted')
     expect(problemOf(await auditor.get(`${path}&language=fr`)).name).toBe('invalid-parameters')
     expect((await auditor.get('/customers/nobody/history')).status).toBe(404)
+  })
+
+  it('a wrong entry and its correction, both on record, by who may direct those concerned', async () => {
+    const boss = service.as('manager', 'boss')
+    const { customerId } = await enter(service.as('clerk', 'zhao'))
+    const wrong = accepted(await boss.send('transfer-ownership', { customerId, to: 'li', reason: '区域调整' }))
+    accepted(await service.as('system').send('transfer-ownership', { customerId, to: 'zhao', reason: '录错' }))
+    const auditor = service.as('auditor')
+    const history = async (position: string) => History.parse((await auditor.get(`/customers/${customerId}/history?after=${position}&language=zh`)).json).items
+    const corrects = (await history(wrong.position)).find((one) => one.type === 'OwnershipTransferred')?.id
+    const correction = { customerId, corrects, ownerId: 'qian', reason: '选错了人' }
+    // Whom li held is not theirs to say who lead the north.
+    expect(problemOf(await boss.send('correct-ownership', correction)).name).toBe('not-permitted')
+    expect(problemOf(await service.as('clerk', 'zhao').send('correct-ownership', correction)).name).toBe('role-not-permitted')
+    const { position } = accepted(await service.as('system').send('correct-ownership', correction))
+    const told = await history(position)
+    const corrected = told.find((one) => one.type === 'OwnershipCorrected')
+    expect(corrected).toMatchObject({ what: '更正归属记录（第 2 号）：应为 qian，而非 li', why: '选错了人', correctedBy: null })
+    expect(told.find((one) => one.id === corrects)).toMatchObject({ what: '由 zhao 转交给 li', correctedBy: corrected?.id })
+    const { periods } = z.object({ periods: z.array(z.object({ ownerId: z.string().nullable(), basis: z.string() })) }).parse((await auditor.get(`/customers/${customerId}/ownership?after=${position}`)).json)
+    expect(periods.map(({ ownerId, basis }) => [ownerId, basis])).toEqual([['zhao', 'first-entry'], ['qian', 'correction'], ['zhao', 'transfer']])
+    const again = await service.as('system').send('correct-ownership', { ...correction, ownerId: 'boss' })
+    expect(problemOf(again)).toMatchObject({ name: 'already-corrected' })
+    expect(again.json).toMatchObject({ correctedBy: corrected?.id })
+    // The correction itself is corrected; what came last still decides who holds it.
+    const { position: last } = accepted(await service.as('system').send('correct-ownership', { ...correction, corrects: corrected?.id, ownerId: null }))
+    expect((await auditor.get(`/customers/${customerId}?after=${last}`)).json).toMatchObject({ ownerId: 'zhao' })
+    expect((await history(last)).filter((one) => one.correctedBy !== null)).toHaveLength(2)
   })
 
   it('whose portfolio was what at a time, and what changed, by employee and by department as it was then', async () => {

@@ -1,3 +1,4 @@
+import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { individual, nextMobile } from './people.ts'
 
 /** What a body may refer to: a customer the caller may work on, with a contact and an identifier. */
@@ -37,7 +38,7 @@ export const commands: Record<string, Row> = {
   'depart-employee': { roles: 'admin', body: () => ({ employeeId: 'leaver', reason: '退休' }) },
   'define-category': { roles: 'admin', body: () => ({ categoryId: newId('category'), ...definition() }) },
   'revise-category': { roles: 'admin', body: () => ({ categoryId: 'competitor', ...definition(), reason: '试' }) },
-  'define-policy': { roles: 'admin', body: () => ({ policy: 'ownership', value: { backdatingDays: 3650 } }) },
+  'define-policy': { roles: 'admin', body: () => ({ policy: 'ownership', value: defaultPolicies.ownership }) },
   'revise-policy': { roles: 'admin', body: () => ({ policy: 'ownership', value: { backdatingDays: 3000 }, reason: '试' }) },
 }
 
@@ -60,6 +61,12 @@ export const later: Record<string, string> = {
   'confirm-duplicate-case': 'clerk manager system',
   'dismiss-duplicate-case': 'clerk manager system',
   'close-duplicate-case': 'system',
+  'report-record': 'clerk manager system',
+  'uphold-report': 'manager system',
+  'dismiss-report': 'manager system',
+  'pass-report-deadline': 'system',
+  'settle-dispute': 'system',
+  'correct-ownership': 'manager system',
   'merge-customers': 'manager system',
   'reverse-merge': 'manager system',
   'pass-complaint-deadline': 'system',
@@ -92,6 +99,9 @@ export const queries: Record<string, string> = {
   'find-handovers': 'clerk manager system admin auditor',
   'get-handover': 'clerk manager system admin auditor',
   'get-handover-ledger': 'clerk manager system admin auditor',
+  'find-record-reports': 'clerk manager system auditor',
+  'get-record-report': 'clerk manager system auditor',
+  'get-employee-record': 'clerk manager system admin auditor',
   'get-events': 'auditor',
   'list-attempts': 'auditor',
   'list-reads': 'auditor',

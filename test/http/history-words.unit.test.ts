@@ -6,9 +6,10 @@ import { customer } from '../../src/domain/customer/customer.ts'
 import { engagement } from '../../src/domain/engagement/engagement.ts'
 import { domainEvent } from '../../src/domain/events.ts'
 import { purchases } from '../../src/domain/purchases/purchases.ts'
+import { recordReport } from '../../src/domain/record-report/record-report.ts'
 import { inWords, toldTypes } from '../../src/http/history-words.ts'
 
-const told = [customer, complaint, purchases, engagement]
+const told = [customer, complaint, recordReport, purchases, engagement]
 const folder = new URL('../golden/', import.meta.url)
 const Golden = z.array(z.object({ stored: z.looseObject({ stream: z.string(), revision: z.number(), type: z.string(), data: z.unknown(), metadata: z.looseObject({ schemaVersion: z.number(), recordedAt: z.string(), actor: z.string(), commandId: z.string() }) }) }))
 /** Every event of the golden files: those of every type and version there ever was. */
@@ -31,7 +32,7 @@ describe('the history in words', () => {
     expect(events.length).toBeGreaterThan(0)
     for (const one of events) {
       const known = domainEvent(one)
-      if (known?.kind !== 'customer' && known?.kind !== 'complaint' && known?.kind !== 'purchases' && known?.kind !== 'engagement') return expect.fail(`${type} is not told of`)
+      if (known?.kind !== 'customer' && known?.kind !== 'complaint' && known?.kind !== 'purchases' && known?.kind !== 'engagement' && known?.kind !== 'recordReport') return expect.fail(`${type} is not told of`)
       const [en, zh] = [inWords(known.event, 'en'), inWords(known.event, 'zh')]
       expect(zh).toMatch(/\p{Script=Han}/u)
       expect(en).toMatch(/[A-Za-z]{4}/)

@@ -4,6 +4,7 @@ import { apply, prepare } from '../../src/projections/apply.ts'
 import { customerLookup } from '../../src/projections/customer-lookup/project.ts'
 import { customerById, findCustomers, listDepartments, listEmployees } from '../../src/projections/customer-lookup/queries.ts'
 import { holders } from '../../src/projections/duplicates/queries.ts'
+import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { customerTransitions, standing, transitionMatrix } from '../../src/projections/lifecycle/queries.ts'
 import { schemaOf } from '../../src/projections/projection.ts'
 import { discard, rebuild } from '../../src/projections/rebuild.ts'
@@ -129,10 +130,10 @@ describe('the tables of the read models', () => {
     expect((await listDepartments(db, lookup)).find((department) => department.departmentId === 'east')).toEqual({ departmentId: 'east', name: '华东部', parentId: 'head-office', revision: 1 })
     const identity = (value: string) => world.runtime.keyedHash.identity('mobile', value)
     expect((await holders(db, 'duplicates_v2', [identity('+8613900000001'), identity('+8613900000002'), identity('+8613900000003')])).map((one) => one.customerId).toSorted()).toEqual([person, known.customers[4] ?? ''].toSorted())
-    expect((await customerTransitions(db, 'lifecycle_v2', [shop])).map(({ axis, from, to, kind }) => `${axis} ${from ?? '-'} ${to} ${kind}`)).toEqual([
+    expect((await customerTransitions(db, schemaOf(lifecycle), [shop])).map(({ axis, from, to, kind }) => `${axis} ${from ?? '-'} ${to} ${kind}`)).toEqual([
       'stage - target entry', 'tier - standard entry', 'stage target prospect progress', 'stage prospect lost setback', 'stage lost prospect won-back', 'tier standard premier up', 'tier premier preferred down',
     ])
-    expect((await transitionMatrix(db, 'lifecycle_v2', 'stage', { from: null, to: null })).filter((cell) => cell.to === 'prospect')).toEqual([{ from: 'lost', to: 'prospect', move: 'won-back', backward: false, customers: 1, transitions: 1 }, { from: 'target', to: 'prospect', move: 'progress', backward: false, customers: 1, transitions: 1 }])
-    expect(await standing(db, 'lifecycle_v2')).toContainEqual({ category: 'partner', stage: 'prospect', tier: 'preferred', customers: 1 })
+    expect((await transitionMatrix(db, schemaOf(lifecycle), 'stage', { from: null, to: null })).filter((cell) => cell.to === 'prospect')).toEqual([{ from: 'lost', to: 'prospect', move: 'won-back', backward: false, customers: 1, transitions: 1 }, { from: 'target', to: 'prospect', move: 'progress', backward: false, customers: 1, transitions: 1 }])
+    expect(await standing(db, schemaOf(lifecycle))).toContainEqual({ category: 'partner', stage: 'prospect', tier: 'preferred', customers: 1 })
   })
 })

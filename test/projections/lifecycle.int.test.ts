@@ -6,13 +6,13 @@ import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { kaplanMeier, quantile } from '../../src/projections/lifecycle/kaplan-meier.ts'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { funnel, lostStages, tierStanding, timeInStage, transitionMatrix, type Period, type Population } from '../../src/projections/lifecycle/queries.ts'
-import type { ProjectedEvent } from '../../src/projections/projection.ts'
+import { schemaOf, type ProjectedEvent } from '../../src/projections/projection.ts'
 import { createTables } from '../../src/projections/table.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { categoryIds, employeeIds, histories, point, POINTS, stageNames, visitsOf, type History, type Visit } from '../support/lifecycle.ts'
 import { dump } from './world.ts'
 
-const schema = 'lifecycle_v2'
+const schema = schemaOf(lifecycle)
 const lost = lostStages(defaultPolicies.stages)
 const DAY_MS = 86_400_000
 

@@ -12,7 +12,7 @@ import { ownershipHistory } from '../../src/projections/ownership-history/projec
 import { ownershipPeriods, type KnownAt, type OwnershipPeriod } from '../../src/projections/ownership-history/queries.ts'
 import { schemaOf } from '../../src/projections/projection.ts'
 import { compareWithReplay } from '../../src/projections/rebuild.ts'
-import { behalfOf, create, makeWorld, send, type World } from './world.ts'
+import { acceptedOf, behalfOf, create, makeWorld, send, type World } from './world.ts'
 
 const HOUR = 3_600_000
 const schema = schemaOf(ownershipHistory)
@@ -22,20 +22,27 @@ const held = ({ ownerId, from, to, basis, revision }: Held): Held => ({ ownerId,
 
 const later = (time: string, ms: number): string => new Date(Date.parse(time) + ms).toISOString()
 
-const Change = z.object({ ownerId: z.string().nullable().default(null), basis: z.string().default('first-entry') })
-const changes = ['CustomerCreated', 'OwnershipClaimed', 'OwnershipAssigned', 'OwnershipTransferred', 'OwnershipReleased']
+const eventsOf = (body: object): string[] => z.object({ events: z.array(z.object({ id: z.string() })).default([]) }).parse(body).events.map(({ id }) => id)
+const Change = z.object({ ownerId: z.string().nullable().default(null), basis: z.string().default('first-entry'), correctsRevision: z.number().default(-1) })
+const changes = ['CustomerCreated', 'OwnershipClaimed', 'OwnershipAssigned', 'OwnershipTransferred', 'OwnershipReleased', 'OwnershipCorrected']
 
 /**
  * By brute force, from the log itself: of what was known (every event up to the first one recorded later), the owner
  * at an instant is the latest change by effective time not after it, ties by revision, until the next effective one.
+ * What was corrected does not count; a correction at the same instant stands where that stood.
  */
 const byBruteForce = (log: readonly RecordedEvent[], customerId: string, asOf: string | undefined, knownAt: KnownAt): Held[] => {
   const end = knownAt === undefined ? log.length : 'position' in knownAt ? log.filter((event) => event.position <= knownAt.position).length : log.findIndex((event) => event.metadata.recordedAt > knownAt.time)
-  const known = (end < 0 ? log : log.slice(0, end)).filter((event) => event.stream === `customer-${customerId}` && changes.includes(event.type)).map((event) => ({
-    ...Change.parse(event.data), at: event.metadata.effectiveAt ?? event.metadata.recordedAt, revision: event.revision,
+  const told = (end < 0 ? log : log.slice(0, end)).filter((event) => event.stream === `customer-${customerId}` && changes.includes(event.type)).map((event) => ({
+    ...Change.parse(event.data), at: event.metadata.effectiveAt ?? event.metadata.recordedAt, revision: event.revision, place: event.revision,
   }))
+  for (const correction of told) {
+    const named = told.find((one) => one.revision === correction.correctsRevision)
+    if (named?.at === correction.at) correction.place = named.place
+  }
+  const known = told.filter(({ revision }) => !told.some((one) => one.correctsRevision === revision))
   const at = (instant: string): Held[] => {
-    const latest = known.filter((change) => change.at <= instant).toSorted((a, b) => (a.at === b.at ? a.revision - b.revision : a.at < b.at ? -1 : 1)).at(-1)
+    const latest = known.filter((change) => change.at <= instant).toSorted((a, b) => (a.at === b.at ? a.place - b.place : a.at < b.at ? -1 : 1)).at(-1)
     const next = known.filter((change) => change.at > instant).map((change) => change.at).toSorted()[0]
     return latest ? [{ ownerId: latest.ownerId, from: latest.at, to: next ?? null, basis: latest.basis, revision: latest.revision }] : []
   }
@@ -155,8 +162,8 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
     const { customerId, position } = await create(runtime)
     await runner.reaches(position)
     const insert = (valid: string, known: string) => sql`
-      insert into ${sql.table(`${schema}.ownership_period`)} (customer_id, owner_id, basis, actor, effective_at, recorded_at, revision, ordinal, valid, known)
-      values (${customerId}, 'zhou', 'claim', 'hand', now(), now(), 9, 9, ${valid}::tstzrange, ${known}::int8range)`.execute(world.db)
+      insert into ${sql.table(`${schema}.ownership_period`)} (customer_id, owner_id, basis, actor, effective_at, recorded_at, revision, place, ordinal, valid, known)
+      values (${customerId}, 'zhou', 'claim', 'hand', now(), now(), 9, 9, 9, ${valid}::tstzrange, ${known}::int8range)`.execute(world.db)
     await expect(insert(`[${new Date(clock).toISOString()},)`, `[${position},)`)).rejects.toMatchObject({ code: '23P01', constraint: 'one_owner_at_a_time' })
     // Beside it on either axis there is room.
     await insert(`[${new Date(clock).toISOString()},)`, `[1,${position - 1n})`)
@@ -168,24 +175,31 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
   it('answers the same all three ways after any commands about ownership, in any order, backdated or not', async () => {
     const employee = fc.constantFrom('clerk', 'zhou', 'wu', 'zheng')
     const step = fc.record({
-      command: fc.constantFrom('claim-ownership', 'assign-ownership', 'transfer-ownership', 'release-ownership'),
+      command: fc.constantFrom('claim-ownership', 'assign-ownership', 'transfer-ownership', 'release-ownership', 'correct-ownership', 'correct-ownership'),
+      corrects: fc.nat(),
       employee,
       passed: fc.constantFrom(0, 0, 1, 3),
       back: fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
     })
     let accepted = 0
     let refused = 0
+    let corrections = 0
     await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), fc.boolean(), fc.infiniteStream(fc.nat()), async (steps, claim, picks) => {
       clock += HOUR
-      const { customerId } = await create(runtime, { claim, effectiveAt: new Date(clock - 20 * HOUR).toISOString() })
-      for (const { command, employee: who, passed, back } of steps) {
+      const created = await handleNamed(runtime, 'create-customer', { category: 'individual-retail', name: '王小明', fields: { source: 'referral' }, claim, effectiveAt: new Date(clock - 20 * HOUR).toISOString() }, { caller: behalfOf('clerk') })
+      const { customerId } = acceptedOf(runtime, created)
+      const ids = eventsOf(created.body)
+      for (const { command, employee: who, passed, back, corrects } of steps) {
         clock += passed * HOUR
-        const effectiveAt = back === undefined ? {} : { effectiveAt: new Date(clock - back * HOUR).toISOString() }
-        const to = command === 'claim-ownership' || command === 'release-ownership' ? {} : { to: who }
+        const effectiveAt = back === undefined || (command === 'correct-ownership' && corrects % 2 === 0) ? {} : { effectiveAt: new Date(clock - back * HOUR).toISOString() }
+        const to = command === 'correct-ownership' ? { corrects: ids[corrects % ids.length], ownerId: corrects % 3 === 0 ? null : who }
+          : command === 'claim-ownership' || command === 'release-ownership' ? {} : { to: who }
         const answer = await handleNamed(runtime, command, { customerId, reason: '调整', ...to, ...effectiveAt }, { caller: behalfOf(who) })
         expect([200, 409, 422]).toContain(answer.status)
+        ids.push(...eventsOf(answer.body))
         if (answer.status === 200) accepted += 1
         else refused += 1
+        if (answer.status === 200 && command === 'correct-ownership') corrections += 1
       }
       await runner.caughtUp()
       const log = await readLog()
@@ -196,6 +210,7 @@ describe('the history of ownership', { timeout: 60_000 }, () => {
     }), { seed: 20260303, numRuns: 30 })
     expect(accepted).toBeGreaterThan(60)
     expect(refused).toBeGreaterThan(20)
+    expect(corrections).toBeGreaterThan(20)
     expect(await compareWithReplay(world.rebuilding, ownershipHistory)).toEqual([])
   })
 })

@@ -158,7 +158,7 @@ describe('a rebuild', { timeout: 60_000 }, () => {
     await analyst.query('commit')
     analyst.release()
     await building
-    expect(await countCustomers(db, 'customer_lookup_v2')).toBe(1)
+    expect(await countCustomers(db, schemaOf(customerLookup))).toBe(1)
   })
 
   it('is strict: an event that cannot be projected ends it, is named, and leaves what is in use as it was', async () => {
@@ -203,7 +203,7 @@ describe('a rebuild', { timeout: 60_000 }, () => {
     const started = await prepare(db, lifecycle, 'rebuild', placeId)
     for await (const batch of world.store.readAll({ after: 0n })) await apply({ db, codec, projection: lifecycle, build: 'rebuild' }, started, batch, { ready: false })
     await rebuild(world.rebuilding, lifecycle)
-    expect(await countCustomers(world.db, 'lifecycle_v2')).toBe(1)
+    expect(await countCustomers(world.db, schemaOf(lifecycle))).toBe(1)
   })
 })
 

@@ -96,7 +96,7 @@ export const given = <State, Event extends { type: string; data: object }>(decid
 }
 
 // The organisation: head-office > shenzhen > nanshan, and guangzhou beside shenzhen.
-const policyVersions = { stages: 4, tiers: 5, ownership: 6, visibility: 7, complaints: 8, matching: 9, duplicates: 10 } as const
+const policyVersions = { stages: 4, tiers: 5, ownership: 6, visibility: 7, complaints: 8, matching: 9, duplicates: 10, penalties: 11 } as const
 export const inForce = (...names: PolicyKind[]): PolicyReference[] => names.map((name) => ({ name, version: policyVersions[name] }))
 
 const department = (id: string, parentId: string | null): OrganisationEvent => ({ kind: 'department', id, event: recorded({ type: 'DepartmentRegistered', data: { name: id, parentId } }, 0) })
@@ -173,6 +173,9 @@ export const claimed = (ownerId: string, { basis = 'claim', reason = null, ...wh
 export const assigned = (ownerId: string, reason: string | null = null, when: When = {}): Of<'OwnershipAssigned'> => ({ type: 'OwnershipAssigned', data: { ownerId, basis: 'assignment', reason: words(reason) }, ...when })
 export const transferred = (from: string, ownerId: string, reason: string | null = person.said, when: When = {}): Of<'OwnershipTransferred'> => ({ type: 'OwnershipTransferred', data: { from, ownerId, basis: 'transfer', reason: words(reason) }, ...when })
 export const released = (from: string, reason: string | null = person.said, when: When = {}): Of<'OwnershipReleased'> => ({ type: 'OwnershipReleased', data: { from, basis: 'voluntary-release', reason: words(reason) }, ...when })
+export const corrected = (correctsRevision: number, from: string | null, ownerId: string | null, when: When = {}): Of<'OwnershipCorrected'> =>
+  ({ type: 'OwnershipCorrected', data: { corrects: eventIdOf(correctsRevision), correctsRevision, from, ownerId, basis: 'correction', reason: sealed(person.said) }, ...when })
+export const eventIdOf = (revision: number): string => `00000000-0000-4000-8000-${String(revision).padStart(12, '0')}`
 export const shared = (kind: SharedWith['kind'], id: string, access: 'read' | 'work', reason: string | null = null): Of<'CustomerShared'> => ({ type: 'CustomerShared', data: { with: { kind, id }, access, reason: words(reason) } })
 export const unshared = (kind: SharedWith['kind'], id: string, reason: string | null = null): Of<'ShareRevoked'> => ({ type: 'ShareRevoked', data: { with: { kind, id }, reason: words(reason) } })
 export const staged = (from: string, to: string, move: string, reason: string | null = null): Of<'StageChanged'> => ({ type: 'StageChanged', data: { from, to, move, cause: 'command', reason: words(reason) } })

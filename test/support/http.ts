@@ -144,8 +144,8 @@ export const makePlace = async (env: Record<string, string>, defaultUrl: () => s
     head: async () => (await log.events()).filter(({ stream }) => !/^(duplicateCase|root)-/.test(stream)).length,
     receipts: async (commandId) => {
       const { rows } = await database.pool.query<{ n: number }>(
-        `select count(distinct command_id)::int as n from (select command_id from kehu.receipt union all select command_id from kehu.pending_append) as all_of_them
-         where $1::uuid is null or command_id = $1`, [commandId ?? null])
+        `select count(distinct command_id)::int as n from (select command_id, command from kehu.receipt union all select command_id, command from kehu.pending_append) as all_of_them
+         where ($1::uuid is null or command_id = $1) and command <> 'open-duplicate-case'`, [commandId ?? null])
       return rows[0]?.n ?? 0
     },
     close: async () => {

@@ -28,6 +28,7 @@ const Step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('tier' as const), to: fc.constantFrom(...tierNames), at }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('category' as const), to: fc.constantFrom(...categoryIds), at }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('owner' as const), to: fc.constantFrom(...employeeIds, null), at }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('correction' as const), pick: fc.nat(), to: fc.constantFrom(...employeeIds, null), at }) },
 )
 /** `inOrder`: how often a history goes through its times in order. The log has them otherwise when they are stated by hand. */
 const Plan = fc.record({ category: fc.constantFrom(...categoryIds), enteredBy: fc.constantFrom(...employeeIds, null), at, steps: fc.array(Step, { maxLength: 12 }), inOrder: fc.boolean() })
@@ -37,20 +38,28 @@ const happened = (event: CustomerEvent, revision: number, time: string): Recorde
 
 const historyOf = (customerId: string, { category, enteredBy, at: entry, steps, inOrder }: typeof Plan extends fc.Arbitrary<infer T> ? T : never): History => {
   const of = subject(customerId)
-  const state = { stage: 'target', tier: 'standard', category: String(category) }
+  const state: Standing = { stage: 'target', tier: 'standard', category: String(category), inForce: [] }
   const events: CustomerEvent[] = [{ type: 'CustomerCreated', data: { category, template: [], name: personal(of, '某某'), fields: {}, identifiers: [], contacts: [], stage: 'target', tier: 'standard', enteredBy, enteredAt: null } }]
   const times = [point(entry)]
   const sorted = steps.map((step) => step.at).sort((a, b) => a - b)
   steps.forEach((step, index) => {
     times.push(point(inOrder ? Math.max(entry, sorted[index] ?? 0) : step.at))
     const event = eventOf(step, state, of)
-    if (event) events.push(event)
-    else times.pop()
+    if (!event) {
+      times.pop()
+      return
+    }
+    if (event.type === 'OwnershipCorrected') state.inForce = state.inForce.filter((revision) => revision !== event.data.correctsRevision)
+    if (event.type.startsWith('Ownership')) state.inForce.push(events.length)
+    events.push(event)
   })
   return { customerId, events: events.map((event, revision) => happened(event, revision, times[revision] ?? '')) }
 }
 
-const eventOf = (step: typeof Step extends fc.Arbitrary<infer T> ? T : never, state: { stage: string; tier: string; category: string }, of: string): CustomerEvent | undefined => {
+/** `inForce`: the revisions of the changes of owner that have not been corrected. */
+type Standing = { stage: string; tier: string; category: string; inForce: number[] }
+
+const eventOf = (step: typeof Step extends fc.Arbitrary<infer T> ? T : never, state: Standing, of: string): CustomerEvent | undefined => {
   switch (step.kind) {
     case 'stage': {
       const { stage: from } = state
@@ -67,6 +76,10 @@ const eventOf = (step: typeof Step extends fc.Arbitrary<infer T> ? T : never, st
       const { category: from } = state
       state.category = step.to
       return from === step.to ? undefined : { type: 'CustomerRecategorised', data: { from, to: step.to, reason: personal(of, '改类'), fields: {}, template: [] } }
+    }
+    case 'correction': {
+      const named = state.inForce[step.pick % state.inForce.length]
+      return named === undefined ? undefined : { type: 'OwnershipCorrected', data: { corrects: `event-${named}`, correctsRevision: named, from: null, ownerId: step.to, basis: 'correction', reason: personal(of, '更正') } }
     }
     case 'owner':
       return step.to === null ? { type: 'OwnershipReleased', data: { from: 'somebody', basis: 'voluntary-release', reason: null } } : { type: 'OwnershipClaimed', data: { ownerId: step.to, basis: 'claim', reason: null } }

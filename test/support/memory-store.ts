@@ -16,12 +16,12 @@ export type MemoryStore = EventStore & {
 }
 
 /** Kept as text, as a real store would: nothing is shared with who wrote it or with who reads it. */
-type Row = { stream: string; revision: number; id: string; hash: string; text: string }
+type Row = { stream: string; revision: number; id: string; hash: string; type: string; text: string }
 type Content = { rows: Row[]; receipts: Map<string, StoredReceipt>; refused: RefusedAttempt[] }
 
 const PAGE = 500
 
-const toRow = (stream: string, revision: number, event: SealedEvent): Row => ({ stream, revision, id: event.id, hash: event.metadata.hash, text: JSON.stringify(event) })
+const toRow = (stream: string, revision: number, event: SealedEvent): Row => ({ stream, revision, id: event.id, hash: event.metadata.hash, type: event.type, text: JSON.stringify(event) })
 
 /** Each call of `append` happens at once and as a whole; positions are 1, 2, 3 … */
 export const makeMemoryStore = (content: Content = { rows: [], receipts: new Map(), refused: [] }): MemoryStore => {
@@ -78,10 +78,10 @@ export const makeMemoryStore = (content: Content = { rows: [], receipts: new Map
     yield* recordedAll((streams.get(stream) ?? []).slice(options.fromRevision ?? 0))
   }
 
-  const readBatch = ({ after, kinds, batchSize = PAGE }: ReadAllOptions): Batch => {
+  const readBatch = ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Batch => {
     const matching: number[] = []
     for (let index = Number(after); index < rows.length && matching.length < batchSize; index += 1) {
-      if (!kinds || kinds.includes(kindOf(rows[index]?.stream ?? ''))) matching.push(index)
+      if ((!kinds || kinds.includes(kindOf(rows[index]?.stream ?? ''))) && (!types || types.includes(rows[index]?.type ?? ''))) matching.push(index)
     }
     const events = recordedAll(matching)
     const seen = events.length === batchSize ? (events.at(-1)?.position ?? end()) : end()

@@ -24,13 +24,13 @@ export const knownRoots = async (log: AuditedLog, options: { roots?: string | un
   const [opened] = await entriesOf(log, system.stream)
   const file = options.roots === undefined ? undefined : await readRootsFile(options.roots)
   // A log that has lost its name is held to the file's.
-  const logId = Opened.safeParse(opened?.data).data?.logId ?? file?.roots[0]?.logId ?? ''
+  const logId = Opened.safeParse(opened?.data()).data?.logId ?? file?.roots[0]?.logId ?? ''
 
   const listed: ListedKey[] = []
   const found: { root: KnownRoot; at?: LogEntry }[] = []
   for (const entry of await entriesOf(log, stream)) {
-    if (entry.type === 'RootKeyAdded') listed.push(...[events.RootKeyAdded.safeParse(entry.data).data].filter((key) => key !== undefined))
-    const signed = entry.type === 'RootSigned' ? events.RootSigned.safeParse(entry.data).data : undefined
+    if (entry.type === 'RootKeyAdded') listed.push(...[events.RootKeyAdded.safeParse(entry.data()).data].filter((key) => key !== undefined))
+    const signed = entry.type === 'RootSigned' ? events.RootSigned.safeParse(entry.data()).data : undefined
     if (signed) found.push({ root: { logId, ...signed, publicKey: listed.find(({ key }) => key === signed.key)?.publicKey ?? '', from: 'from the log' }, at: entry })
   }
   for (const line of file?.unreadable ?? []) fault(`line ${line} of ${options.roots} is not a root`)

@@ -9,6 +9,6 @@ import { withDatabase } from '../core.ts'
 export const withAuditedLog = <T>(config: Config, work: (log: AuditedLog, pool: Pool) => Promise<T>): Promise<T> =>
   withDatabase(config, async (connectionString) => {
     // No sealed value is opened: whoever verifies a log needs no key.
-    const { pool, store, close } = openStorage({ ...config, connectionString, masterKeys: [Buffer.alloc(32)] })
+    const { pool, store, close } = await openStorage({ ...config, connectionString, masterKeys: [Buffer.alloc(32)] })
     return work(config.eventStoreUrl === undefined ? auditedRows(pool) : auditedThrough(store), pool).finally(close)
   })

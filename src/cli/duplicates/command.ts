@@ -1,8 +1,6 @@
 import type { Command } from 'commander'
 import type { Config } from '../../config.ts'
-import { withCore } from '../core.ts'
 import { progressBar } from '../progress.ts'
-import { runScan } from './scan.ts'
 
 /** `kehu duplicates`, with its help. */
 export const addDuplicatesCommands = (program: Command, config: () => Config): void => {
@@ -17,6 +15,7 @@ again: it goes on where it stopped. Pairs that were dismissed before are not rai
 
 /** Exit code 130 when it was interrupted. */
 const scan = async (config: Config, { anew = false }: { anew?: boolean }): Promise<void> => {
+  const [{ withCore }, { runScan }] = await Promise.all([import('../core.ts'), import('./scan.ts')])
   const interrupted = new AbortController()
   const interrupt = () => interrupted.abort()
   process.once('SIGINT', interrupt)

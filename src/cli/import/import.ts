@@ -3,12 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Config } from '../../config.ts'
 import { Id } from '../../domain/values.ts'
-import { makeCodec } from '../../event-store/codec.ts'
 import type { Core } from '../../main.ts'
 import { withCore } from '../core.ts'
 import { progressBar } from '../progress.ts'
 import { ImportFault } from './fault.ts'
-import { groupKeys } from './keys.ts'
 import { checkColumns, readMap, type ImportMap } from './map.ts'
 import { rehearse } from './rehearsal.ts'
 import { openReport, summaryLines } from './report.ts'
@@ -63,7 +61,7 @@ export const importFile = async (config: Config, file: string, options: ImportCo
 type Run = Omit<ImportCommand, 'map'> & { map: ImportMap; source: Source; importId: string; signal: AbortSignal }
 
 const run = async (core: Core, { map, source, importId, as, dryRun = false, retryRefused = false, signal }: Run, onRefusal: (refusal: Refusal) => Promise<void>): Promise<Summary> => {
-  const runtime = { ...core.runtime, codec: makeCodec(groupKeys(core.keyring)) }
+  const { runtime } = core
   // Keys are derived from the name: an employee's would be mixed up with the import's.
   if (runtime.organisation.current().employees.has(as)) throw new ImportFault(`--as ${as} is the id of an employee: name a system`)
   const bar = progressBar(dryRun ? 'dry run' : 'import', 'rows')

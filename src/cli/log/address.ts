@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts'
 import { CopyFault } from '../../event-store/copy.ts'
-import { faultOf } from '../../event-store/eventstoredb/connection.ts'
+import { faultOf } from '../../event-store/eventstoredb/connection-string.ts'
 
 /** Where a log is: `shown` names it without user, password and settings. */
 export type Address =

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Config } from '../../config.ts'
-import { copyLog, type CopyOptions } from './copy.ts'
+import type { CopyOptions } from './copy.ts'
 
 /** `kehu log`, with its help. */
 export const addLogCommands = (program: Command, config: () => Config): void => {
@@ -27,5 +27,5 @@ Examples:
   kehu log copy --from postgres --to 'esdb://localhost:2113?tls=false' --to-prefix north --while-running
   kehu log copy --from eventstore --to postgres
   kehu log copy --from postgres --to eventstore --verify-only`)
-    .action((options: CopyOptions) => copyLog(config(), options))
+    .action((options: CopyOptions) => import('./copy.ts').then(({ copyLog }) => copyLog(config(), options)))
 }

@@ -1,9 +1,7 @@
 import type { Command } from 'commander'
 import type { Config } from '../../config.ts'
 import type { Weights } from '../../domain/matching/weights.ts'
-import { withCore } from '../core.ts'
 import { progressBar } from '../progress.ts'
-import { estimateWeights, reviseWeights } from './estimate.ts'
 
 /** `kehu matching`, with its help. */
 export const addMatchingCommands = (program: Command, config: () => Config): void => {
@@ -14,6 +12,7 @@ export const addMatchingCommands = (program: Command, config: () => Config): voi
 }
 
 const estimateAndShow = async (config: Config, { dryRun = false }: { dryRun?: boolean }): Promise<void> => {
+  const [{ withCore }, { estimateWeights, reviseWeights }] = await Promise.all([import('../core.ts'), import('./estimate.ts')])
   const bar = progressBar('read', 'rows')
   await withCore(config, async (core) => {
     const estimated = await estimateWeights(core, (done, all) => bar.update(BigInt(done), BigInt(all))).finally(bar.stop)

@@ -14,6 +14,9 @@ import type { Intent } from './dispatch.ts'
 /** Cases one event opens: of many who are all alike, a case for each pair would be work for nobody. */
 const MOST_CASES = 5
 
+/** The events that may say who a customer is. */
+export const tellingTypes = ['CustomerCreated', 'ProfileChanged', 'CustomerRecategorised', 'IdentifierAdded'] as const satisfies CustomerEvent['type'][]
+
 /** What says who a customer is. An entry whose sender, a system, left out the look is left to a scan. */
 const tellsWho = (event: CustomerEvent): boolean => {
   switch (event.type) {

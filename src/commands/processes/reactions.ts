@@ -12,13 +12,17 @@ import { load } from '../load.ts'
 import { settleMerge, settleReversal } from '../merging.ts'
 import type { Runtime } from '../runtime.ts'
 import { dispatch, type Intent } from './dispatch.ts'
-import { duplicatesFound } from './duplicate-detection.ts'
+import { duplicatesFound, tellingTypes } from './duplicate-detection.ts'
 import { departed } from './handovers.ts'
+import { reportUpheld } from './report-upheld.ts'
 
 /** What a process does about an event. Adding a reaction is a function and a line in `reactions`. */
 type React = (runtime: Runtime, event: DomainEvent, stored: RecordedEvent) => Promise<Intent[]>
-/** `types`: the only events it reacts to; of others nothing is opened. */
-type Reaction = { process: string; kinds: readonly string[]; types?: readonly string[]; react: React }
+/**
+ * `types`: the only events it reacts to; no others are read. `atOnce`: of how many it may be asked together, since what
+ * follows from one says nothing of the next; one unless told.
+ */
+type Reaction = { process: string; kinds: readonly string[]; types?: readonly string[]; atOnce?: number; react: React }
 
 /** A purchase makes a deal of a target or prospect, and speaks for a tier. Only what would change something is sent. */
 const purchaseMade: React = async (runtime, one, stored) => {
@@ -84,7 +88,8 @@ const changes = (decision: Decision<unknown>): boolean => !isRejection(decision)
 export const reactions: readonly Reaction[] = [
   { process: 'purchase-reactions', kinds: ['purchases'], react: purchaseMade },
   { process: 'merges', kinds: ['customer'], types: mergeTypes, react: mergeMoved },
-  { process: 'duplicate-detection', kinds: ['customer'], react: duplicatesFound },
+  { process: 'duplicate-detection', kinds: ['customer'], types: tellingTypes, atOnce: 32, react: duplicatesFound },
+  { process: 'report-judgements', kinds: ['recordReport'], types: ['ReportUpheld'], react: reportUpheld },
   { process: 'departures', kinds: ['employee'], types: ['EmployeeDeparted'], react: departed },
 ]
 
@@ -92,12 +97,15 @@ export const reactions: readonly Reaction[] = [
  * Follows the log and reacts to each event, from where the process stood: after a crash some events are seen again,
  * and the commands they lead to do nothing. Ends when the signal aborts; throws what is to be tried again.
  */
-export const followReactions = async (runtime: Runtime, log: ProcessLog, { process, kinds, types, react }: Reaction, signal: AbortSignal): Promise<void> => {
-  for await (const batch of runtime.store.subscribe({ after: await log.position(process), kinds, signal })) {
-    const events = types ? batch.events.filter((event) => types.includes(event.type)) : batch.events
-    for (const stored of await runtime.codec.decode(events)) {
-      const event = domainEvent(stored)
-      for (const intent of event ? await react(runtime, event, stored) : []) await dispatch(runtime, log, process, intent)
+export const followReactions = async (runtime: Runtime, log: ProcessLog, { process, kinds, types, atOnce = 1, react }: Reaction, signal: AbortSignal): Promise<void> => {
+  for await (const batch of runtime.store.subscribe({ after: await log.position(process), kinds, ...(types ? { types } : {}), signal })) {
+    const events = await runtime.codec.decode(batch.events)
+    for (let from = 0; from < events.length; from += atOnce) {
+      const found = await Promise.all(events.slice(from, from + atOnce).map(async (stored) => {
+        const event = domainEvent(stored)
+        return event ? react(runtime, event, stored) : []
+      }))
+      for (const intent of found.flat()) await dispatch(runtime, log, process, intent)
       if (signal.aborted) return
     }
     await log.advance(process, batch.position)

@@ -3,7 +3,7 @@ import type { StoredFieldValue } from '../category/template.ts'
 import { events, isFence, kind, type CustomerEvent, type SharedWith, type StoredFields } from './events.ts'
 import type { IdentifierKind } from './identifier.ts'
 import { applyMerge, chosenByHand, neverMerged, type Merging } from './merge.ts'
-import { latestWhere, withChange, type OwnershipChange, type OwnershipChanges } from './ownership-changes.ts'
+import { lastOwned, latestWhere, ownershipAfter, type OwnershipChange, type OwnershipChanges } from './ownership-changes.ts'
 
 // State: only what decisions need.
 export type FieldValues = Record<string, StoredFieldValue>
@@ -32,11 +32,13 @@ export type Customer = Merging & {
   tier: string
   /** Tiers proposed and not decided on since the tier last changed. */
   proposedTiers: ReadonlySet<string>
+  /** Reports by which a dispute over its ownership was settled. */
+  disputes: ReadonlySet<string>
 }
 
 const nobody: Customer = {
   ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(),
+  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(), disputes: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -51,8 +53,6 @@ const merge = (before: FieldValues, change: StoredFields): FieldValues => {
   }
   return Object.fromEntries(after)
 }
-
-const changeOwner = (changes: OwnershipChanges, event: Recorded<CustomerEvent>, ownerId: string | null): OwnershipChanges => withChange(changes, { at: event.effectiveAt, revision: event.revision, ownerId })
 
 const without = <K, V>(map: ReadonlyMap<K, V>, key: K): Map<K, V> => {
   const rest = new Map(map)
@@ -69,7 +69,7 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
         ...state, status: 'entered', entry: { at: event.data.enteredAt ?? event.recordedAt, stated: event.data.enteredAt !== null }, createdBy: event.commandId, category, name: reveal(name), fields: plain(fields), stage, stageSince: event.effectiveAt, tier, enteredBy,
         identifiers: new Map(identifiers.map((one) => [one.identity, { kind: one.kind, value: reveal(one.value) }])),
         contacts: new Map(contacts.map((one) => [one.contactId, { name: reveal(one.name), fields: plain(one.fields) }])),
-        ownership: withChange(null, { at: event.effectiveAt, revision: event.revision, ownerId: null }),
+        ownership: ownershipAfter(null, event),
       }
     }
     case 'ProfileChanged':
@@ -91,14 +91,18 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
       return { ...state, epoch: state.epoch + 1, identifiers: without(state.identifiers, event.data.identity) }
     case 'EntryAbandoned':
       return { ...state, epoch: state.epoch + 1, fences: state.fences + 1 }
-    case 'OwnershipClaimed':
     case 'OwnershipAssigned':
     case 'OwnershipTransferred':
-      return { ...state, ownership: changeOwner(state.ownership, event, event.data.ownerId) }
-    case 'OwnershipSettled':
-      return { ...state, ...applyMerge(state, event), ownership: changeOwner(state.ownership, event, event.data.ownerId) }
+      return { ...state, ...(event.data.reportId === undefined ? {} : { disputes: new Set(state.disputes).add(event.data.reportId) }), ownership: ownershipAfter(state.ownership, event) }
+    case 'OwnershipClaimed':
     case 'OwnershipReleased':
-      return { ...state, ownership: changeOwner(state.ownership, event, null) }
+    case 'OwnershipCorrected':
+      return { ...state, ownership: ownershipAfter(state.ownership, event) }
+    case 'OwnershipSettled':
+      return { ...state, ...applyMerge(state, event), ownership: ownershipAfter(state.ownership, event) }
+    case 'MergeReversed':
+      // Who holds it again by a merge of its own still does so by that merge.
+      return { ...state, ...applyMerge(state, event), ownership: ownershipAfter(state.ownership, event), settlements: state.settlements.has(state.ownership?.change.revision ?? -1) ? new Set(state.settlements).add(event.revision) : state.settlements }
     case 'CustomerShared':
       return { ...state, shares: [...state.shares.filter((one) => !sameShare(one, event.data.with)), { with: event.data.with, access: event.data.access }] }
     case 'ShareRevoked':
@@ -115,7 +119,6 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'MergeDeclined':
     case 'CustomerMerged':
     case 'MergeAbandoned':
-    case 'MergeReversed':
     case 'MergeUndone':
       return { ...state, ...applyMerge(state, event) }
   }
@@ -139,4 +142,4 @@ export const ownerOf = (state: Customer): string | null => ownershipNow(state)?.
 
 /** Whose department the customer belongs to: the owner's, in the pool the last owner's, else the entrant's. */
 export const responsibleFor = (state: Customer): string | null =>
-  latestWhere(state.ownership, (change) => change.ownerId !== null)?.ownerId ?? state.enteredBy
+  lastOwned(state.ownership)?.ownerId ?? state.enteredBy

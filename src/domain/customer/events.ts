@@ -55,10 +55,12 @@ export const events = {
   /** A fence: whatever this customer had reserved until here is void. Written by a rival, or by an attempt that gives up. */
   EntryAbandoned: z.object({ by: z.string() }),
   OwnershipClaimed: z.object({ ownerId: z.string(), basis: z.enum(['first-entry', 'claim']), reason: FreeText.nullable() }),
-  OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.literal('assignment'), reason: FreeText.nullable() }),
-  /** `handoverId`: as one of the customers of that handover. */
-  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional() }),
+  /** `reportId`: of a dispute, the report it was decided by. `handoverId`: the handover that moved it. */
+  OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.enum(['assignment', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
+  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'dispute', 'departure']), reason: FreeText.nullable(), reportId: z.string().optional(), handoverId: z.string().optional() }),
   OwnershipReleased: z.object({ from: z.string(), basis: z.enum(['voluntary-release', 'transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional() }),
+  /** An earlier change of owner was entered wrongly: this one stands in its place. Both stay on record. `corrects` is the id of its event. */
+  OwnershipCorrected: z.object({ corrects: z.string(), correctsRevision: z.number().int(), from: z.string().nullable(), ownerId: z.string().nullable(), basis: z.literal('correction'), reason: FreeText }),
   CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
   ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
   StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.enum(['command', 'purchase']), reason: FreeText.nullable(), purchaseId: z.string().optional() }),

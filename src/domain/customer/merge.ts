@@ -11,6 +11,8 @@ export type Merging = {
   entry: { at: Instant; stated: boolean }
   /** By which merge it is part of which other. */
   absorption: { mergeId: string; into: string } | null
+  /** When it was part of another, so that nobody held it by itself. Open while it is. */
+  absences: readonly { from: Instant; to: Instant | null }[]
   /** As absorbed: how each merge of it was decided. */
   decided: ReadonlyMap<string, 'absorbed' | 'declined' | 'reversed'>
   /** As survivor: a merge that is not decided yet. While there is one, it cannot be absorbed. */
@@ -23,7 +25,7 @@ export type Merging = {
   settlements: ReadonlySet<number>
 }
 
-export const neverMerged: Merging = { entry: { at: '', stated: false }, absorption: null, decided: new Map(), openMerge: null, merges: new Map(), choices: [], settlements: new Set() }
+export const neverMerged: Merging = { entry: { at: '', stated: false }, absorption: null, absences: [], decided: new Map(), openMerge: null, merges: new Map(), choices: [], settlements: new Set() }
 
 type MergeEvent = Extract<CustomerEvent, { type: `Merge${string}` | 'CustomerAbsorbed' | 'CustomerMerged' | 'OwnershipSettled' }>
 
@@ -43,11 +45,11 @@ export const applyMerge = (state: Merging, event: Recorded<MergeEvent>): Partial
       return { merges, choices: merges.size === 0 ? [] : state.choices.filter((choice) => choice.from !== event.data.absorbedId) }
     }
     case 'CustomerAbsorbed':
-      return { absorption: { mergeId: event.data.mergeId, into: event.data.into }, decided: new Map(state.decided).set(event.data.mergeId, 'absorbed') }
+      return { absorption: { mergeId: event.data.mergeId, into: event.data.into }, absences: [...state.absences, { from: event.effectiveAt, to: null }], decided: new Map(state.decided).set(event.data.mergeId, 'absorbed') }
     case 'MergeDeclined':
       return { decided: new Map(state.decided).set(event.data.mergeId, 'declined') }
     case 'MergeReversed':
-      return { absorption: null, decided: new Map(state.decided).set(event.data.mergeId, 'reversed') }
+      return { absorption: null, absences: state.absences.map((one) => ({ ...one, to: one.to ?? event.effectiveAt })), decided: new Map(state.decided).set(event.data.mergeId, 'reversed') }
     case 'OwnershipSettled':
       return { settlements: new Set(state.settlements).add(event.revision) }
   }

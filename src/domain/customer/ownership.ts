@@ -31,6 +31,7 @@ export const checkEffectiveTime = (state: Customer, at: Instant | undefined, { n
   const entered = listed(state.ownership)[0]?.at
   if (at > now) return reject('invalid-effective-time', 'effectiveAt lies in the future.', { errors: [{ path: 'effectiveAt', message: 'must not be in the future' }] })
   if (entered !== undefined && at < entered) return reject('invalid-effective-time', 'effectiveAt lies before the entry of the customer.', { errors: [{ path: 'effectiveAt', message: 'must not be before the customer was entered' }], extensions: { enteredAt: entered } })
+  if (state.absences.some(({ from, to }) => from <= at && (to === null || at < to))) return reject('invalid-effective-time', 'At that time the customer was part of another.', { errors: [{ path: 'effectiveAt', message: 'must not be while it was merged into another' }] })
   if (Date.parse(now) - Date.parse(at) > backdatingDays * 86_400_000) return reject('invalid-effective-time', `The ownership policy allows at most ${backdatingDays} days back.`, { errors: [{ path: 'effectiveAt', message: `must not be more than ${backdatingDays} days ago` }] })
   return undefined
 }

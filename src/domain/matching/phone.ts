@@ -13,7 +13,7 @@ export const matchPhone = (written: string): { number: string; isMobile: boolean
   const phone = parsePhone(written)
   const digits = plainText(written).replace(/\D/g, '')
   if (shared.test(phone?.number ?? digits) || shared.test(digits)) return undefined
-  if (phone) return { number: phone.ext ? `${phone.number};${phone.ext}` : phone.number, isMobile: phone.getType() === 'MOBILE' }
+  if (phone) return { number: phone.ext ? `${phone.number};${phone.ext}` : phone.number, isMobile: phone.type === 'MOBILE' }
   const bare = digits.replace(/^(?:00)?86(?=0?\d{10,11}$)/, '').replace(/^0(?=\d{9})/, '')
   return bare.length >= 6 ? { number: bare, isMobile: /^1\d{10}$/.test(bare) } : undefined
 }

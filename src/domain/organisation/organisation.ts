@@ -40,6 +40,7 @@ export const emptyOrganisation: Organisation = {
     complaints: { version: 0, value: defaultPolicies.complaints },
     matching: { version: 0, value: defaultPolicies.matching },
     duplicates: { version: 0, value: defaultPolicies.duplicates },
+    penalties: { version: 0, value: defaultPolicies.penalties },
   },
 }
 
@@ -71,6 +72,8 @@ const revisePolicy = (policies: Organisation['policies'], { policy, version, val
       return withPolicy(policies, policy, version, storedPolicies.matching.parse(value))
     case 'duplicates':
       return withPolicy(policies, policy, version, storedPolicies.duplicates.parse(value))
+    case 'penalties':
+      return withPolicy(policies, policy, version, storedPolicies.penalties.parse(value))
     default:
       return policies
   }

@@ -8,6 +8,9 @@ const steps = {
   improve: { targetDays: 10, deadlineDays: 15 },
 }
 
+/** The handbook's: 50 yuan. */
+const fine = { amount: 5000, currency: 'CNY' }
+
 /** The policies a new organisation starts with: recorded as version 1 of each kind on the first start. */
 export const defaultPolicies: PolicyValues = {
   stages: {
@@ -82,4 +85,5 @@ export const defaultPolicies: PolicyValues = {
   },
   matching: defaultWeights,
   duplicates: { default: { nearMatch: 'warn', threshold: 0.5 }, categories: {} },
+  penalties: { amounts: { duplicate: fine, wrongCategory: fine, incomplete: fine }, deadlineDays: 7 },
 }

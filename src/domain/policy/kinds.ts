@@ -135,12 +135,37 @@ export const Duplicates = z.strictObject({
   categories: z.record(z.string().max(64), NearMatchRule).default({}),
 })
 
-/** Adding a policy kind is one line here and its default in defaults.ts. */
-export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates }
+/** What an upheld report costs who is answerable, by fault (null: nothing), and how long it may wait for its judgement. */
+const Penalty = Money.refine(({ amount }) => amount > 0, { path: ['amount'], message: 'must be more than nothing; null is no penalty' }).nullable()
+export const Penalties = z.strictObject({
+  amounts: z.strictObject({ duplicate: Penalty, wrongCategory: Penalty, incomplete: Penalty }),
+  deadlineDays: Days,
+})
 
-/** Policies as events keep them: their shape alone, so that a rule made stricter later leaves old events readable. */
-export const storedPolicies = { stages: StagesShape, tiers: TiersShape, ownership: Ownership, visibility: Visibility, complaints: ComplaintsShape, matching: MatchingShape, duplicates: Duplicates }
+/** Adding a policy kind is one line here and its default in defaults.ts. */
+export const policyKinds = { stages: Stages, tiers: Tiers, ownership: Ownership, visibility: Visibility, complaints: Complaints, matching: Matching, duplicates: Duplicates, penalties: Penalties }
+
+/** A value without the keys that a schema does not know: a later version of Kehu put them in. */
+const withoutUnknown = (schema: z.ZodType, value: unknown): unknown =>
+  (schema.safeParse(value).error?.issues ?? []).reduce((rest, issue) => (issue.code === 'unrecognized_keys' ? without(rest, issue.path, issue.keys) : rest), value)
+
+const without = (value: unknown, [step, ...path]: readonly PropertyKey[], keys: readonly string[]): unknown => {
+  if (Array.isArray(value)) return value.map((item: unknown, index) => (index === step ? without(item, path, keys) : item))
+  if (typeof value !== 'object' || value === null) return value
+  if (step === undefined) return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === step ? without(inner, path, keys) : inner]))
+}
+
+const stored = <Schema extends z.ZodType>(schema: Schema) => z.preprocess((value) => withoutUnknown(schema, value), schema)
+
+/**
+ * Policies as events keep them: their shape alone, so that a rule made stricter later leaves old events readable, and
+ * what a later version added is passed over by a process that is still of this one.
+ */
+export const storedPolicies = {
+  stages: stored(StagesShape), tiers: stored(TiersShape), ownership: stored(Ownership), visibility: stored(Visibility), complaints: stored(ComplaintsShape), matching: stored(MatchingShape), duplicates: stored(Duplicates), penalties: stored(Penalties),
+}
 
 export type PolicyKind = keyof typeof policyKinds
 export type PolicyValues = { [K in PolicyKind]: z.infer<(typeof policyKinds)[K]> }
-export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates'] as const satisfies readonly PolicyKind[]
+export const policyKindNames = ['stages', 'tiers', 'ownership', 'visibility', 'complaints', 'matching', 'duplicates', 'penalties'] as const satisfies readonly PolicyKind[]

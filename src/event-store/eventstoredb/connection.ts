@@ -5,6 +5,7 @@ import { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.j
 import { status, type CallOptions, type Metadata } from '@grpc/grpc-js'
 import { EventStoreUnavailable } from '../port.ts'
 import { within } from '../waiting.ts'
+import { renamed } from './connection-string.ts'
 
 /** A call on the channel in use: the stub, and the metadata and options every call takes. */
 export type Call = { client: StreamsClient; metadata: Metadata; options: CallOptions }
@@ -35,17 +36,6 @@ export type Connection = {
   close: () => void
 }
 
-/** The client knows KurrentDB by its older name only. */
-const renamed = (url: string): string => url.trim().replace(/^(?:kurrentdb|kurrent|kdb)(\+discover)?:/, 'esdb$1:')
-
-/** What the client reads from a connection string, in any case, with or without _ and -. */
-const optionNames = [
-  'tls', 'tlsCAFile', 'userCertFile', 'userKeyFile', 'connectionName', 'nodePreference', 'maxDiscoverAttempts', 'discoveryInterval', 'gossipTimeout',
-  'keepAliveInterval', 'keepAliveTimeout', 'defaultDeadline', 'throwOnAppendFailure', 'tlsVerifyCert',
-]
-const flat = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '')
-const known = new Set(optionNames.map(flat))
-
 const read = (file: string | undefined): Buffer | undefined => (file === undefined ? undefined : readFileSync(file))
 
 /** A client for a connection string (`esdb://…`, `esdb+discover://…`, `kurrentdb://…`). Its message names no part of it: it may hold a password. */
@@ -63,24 +53,6 @@ const makeClient = (url: string): StreamsConnection => {
   if (dnsDiscover) return new StreamsConnection({ ...options, discover: first }, credentials, defaultCredentials)
   if (hosts.length > 1) return new StreamsConnection({ ...options, endpoints: hosts }, credentials, defaultCredentials)
   return new StreamsConnection({ ...options, endpoint: first }, credentials, defaultCredentials)
-}
-
-/**
- * Why a connection string cannot be used, in words that hold nothing of it; undefined when it can. Asked before the
- * client sees it, which prints the whole of one it has doubts about, password and all.
- */
-export const faultOf = (url: string): string | undefined => {
-  const options = new URLSearchParams(url.trim().split('?')[1])
-  if ([...options.keys()].some((name) => !known.has(flat(name)))) return `has an option that is not known: there are ${optionNames.join(', ')}`
-  for (const [name, value] of options) if (flat(name) === 'tlsverifycert' && value !== 'true') return 'cannot do without checking certificates: name the one to trust with tlsCAFile'
-  // The client would take what stands behind the first @ for a host, and name it in its errors.
-  if (/^[^/?#]*@.*@/s.test(url.slice(url.indexOf('://') + 3))) return 'has a user or password that is not percent-encoded (@ is %40, / is %2F)'
-  try {
-    parseConnectionString(renamed(url))
-    return undefined
-  } catch {
-    return 'must be a connection string of EventStoreDB: esdb://[user:password@]host:port[,host:port…][?tls=false&…]'
-  }
 }
 
 export const makeConnection = (url: string): Connection => {

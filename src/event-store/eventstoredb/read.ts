@@ -158,7 +158,7 @@ export const makeReader = (connection: Connection, names: Names, closing: AbortS
    * The log after a position, in batches, up to `end`: a place read before, so that nothing up to there can still
    * appear. The last batch says so.
    */
-  async function* readUpTo(end: Position, { after, kinds, batchSize = PAGE }: ReadAllOptions): AsyncIterable<Batch> {
+  async function* readUpTo(end: Position, { after, kinds, types, batchSize = PAGE }: ReadAllOptions): AsyncIterable<Batch> {
     const filter = names.filter(kinds)
     let last = after
     let held: RecordedEvent[] = []
@@ -168,7 +168,7 @@ export const makeReader = (connection: Connection, names: Names, closing: AbortS
           for (const event of eventsOf(chunk)) {
             if (event.position <= last) continue
             last = event.position
-            held.push(event)
+            if (!types || types.includes(event.type)) held.push(event)
             // One more than a batch is held, so that the last batch is known to be the last.
             if (held.length > batchSize) {
               const batch = held.slice(0, batchSize)

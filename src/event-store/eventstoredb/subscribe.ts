@@ -86,12 +86,12 @@ export const makeSubscriptions = (connection: Connection, names: Names, reader: 
   }
 
   /** What the tail holds after a position; undefined when it does not reach back so far. */
-  const fromTail = ({ after, kinds, batchSize = BATCH }: ReadAllOptions): Batch | undefined => {
+  const fromTail = ({ after, kinds, types, batchSize = BATCH }: ReadAllOptions): Batch | undefined => {
     if (!tail || after < tail.from || after > tail.to) return undefined
     const events: RecordedEvent[] = []
     for (let index = firstAfter(tail.events, after); index < tail.events.length; index += 1) {
       const event = tail.events[index]
-      if (!event || (kinds && !kinds.includes(kindOf(event.stream)))) continue
+      if (!event || (kinds && !kinds.includes(kindOf(event.stream))) || (types && !types.includes(event.type))) continue
       if (events.length === batchSize) return { events, position: events.at(-1)?.position ?? after, caughtUp: false }
       events.push(event)
     }

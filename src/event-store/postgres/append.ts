@@ -4,7 +4,7 @@ import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRev
 import { backoff, pause } from '../waiting.ts'
 import { whyNoWrites } from '../writes.ts'
 import { makeArrayWriter } from './binary.ts'
-import { isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
+import { connecting, isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
 import { APPEND_BATCH, APPEND_SETTINGS, argumentsOf, NOTIFY, type Joined } from './statements.ts'
 
 /** Most appends in one batch, and about how many bytes of events. */
@@ -18,6 +18,8 @@ const REFUSED_MS = 2000
 const TELL_MS = 10
 
 type Waiting = Joined & { bytes: number; keys: readonly string[]; since: number; resolve: (results: AppendResult[]) => void; reject: (error: unknown) => void }
+/** A batch on its way; `again`: its connection was lost, and it will be sent once more. */
+type Sending = { again: boolean; done: Promise<void> }
 /** How one append of a batch ended: as the function of the batch says it. */
 type Outcome = { outcome: 'a' | 'c' | 'r'; first_position: string | null; actual: number | null }
 
@@ -32,9 +34,9 @@ export const makeAppender = (options: {
   timeoutMs: number
   findReceipt: (commandId: string) => Promise<StoredReceipt | undefined>
 }) => {
-  const connection = makeReconnecting(options.connectionString, 'kehu append', { query_timeout: options.timeoutMs, pipeline: true, options: APPEND_SETTINGS })
+  const connection = makeReconnecting(options.connectionString, 'kehu append', { ...connecting(options.timeoutMs), query_timeout: options.timeoutMs, pipeline: true, options: APPEND_SETTINGS })
   const arrays = makeArrayWriter()
-  const underWay = new Set<Promise<void>>()
+  const underWay = new Set<Sending>()
   /** Streams and commands of the appends under way: another to one of them waits to see what becomes of the first. */
   const taken = new Set<string>()
   let queue: Waiting[] = []
@@ -75,12 +77,14 @@ export const makeAppender = (options: {
       // Half of it first: the other half then follows while Postgres is at work on this one.
       const batch = takeBatch(underWay.size === 0 ? Math.ceil(queue.length / 2) : queue.length)
       if (batch.length === 0) return
-      const work: Promise<void> = commit(batch).finally(() => {
-        underWay.delete(work)
+      const [earlier] = underWay
+      const sending: Sending = { again: false, done: Promise.resolve() }
+      sending.done = commit(batch, sending, earlier).finally(() => {
+        underWay.delete(sending)
         for (const { keys } of batch) for (const key of keys) taken.delete(key)
         call()
       })
-      underWay.add(work)
+      underWay.add(sending)
     }
   }
 
@@ -106,9 +110,11 @@ export const makeAppender = (options: {
     return batch
   }
 
-  const commit = async (batch: readonly Waiting[]): Promise<void> => {
+  const commit = async (batch: readonly Waiting[], sending: Sending, earlier: Sending | undefined): Promise<void> => {
     for (let attempt = 0; ; attempt += 1) {
       let client: pg.Client | undefined
+      // What was asked first comes first in the log, also after a lost connection: a copy of a log keeps its order by that.
+      if (earlier?.again === true) await earlier.done
       try {
         client = await connection.get()
         const outcomes = await send(client, batch)
@@ -125,10 +131,11 @@ export const makeAppender = (options: {
             return
           }
           // Of a place or a receipt that another process took since this began, nothing need be waited for.
+          sending.again = true
           if (isConnectionError(error)) await pause(backoff(attempt))
         } else if (batch.length > 1) {
           // Something in this batch cannot be stored: only that append shall fail.
-          for (const waiting of batch) await commit([waiting])
+          for (const waiting of batch) await commit([waiting], sending, earlier)
           return
         } else {
           for (const waiting of batch) waiting.reject(error)
@@ -192,7 +199,7 @@ export const makeAppender = (options: {
 
   const close = async (): Promise<void> => {
     while (underWay.size > 0 || queue.length > 0) {
-      await Promise.all(underWay)
+      await Promise.all([...underWay].map(({ done }) => done))
       await new Promise(setImmediate)
     }
     closed = true

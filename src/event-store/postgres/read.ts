@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { makeGroup } from '../group.ts'
 import type { Batch, Position, ReadAllOptions, RecordedEvent } from '../port.ts'
+import { reaching } from './connection.ts'
 import { eventColumns, kindFilter, streamKey, toRecordedEvent, type EventRow } from './rows.ts'
 
 const PAGE = 500
@@ -8,22 +9,25 @@ const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
 const MOST_TOGETHER = 64
 const LANES = 4
+/** Positions looked through at once for events of some kinds: nothing takes as long as the log is long. */
+const STRETCH = 250_000n
 
 export const makeReader = (pool: Pool) => {
   /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
   const beginnings = makeGroup(async (wanted: readonly { stream: string; from: number }[]) => {
-    const { rows } = await pool.query<EventRow & { n: string }>({
+    const { rows } = await pool.query<EventRow & { n: number }>({
       name: 'read-streams',
       text: `
-        select w.n, e.* from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
+        select w.n::integer, e.* from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
         cross join lateral (
           select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision order by e.revision limit ${PAGE}
-        ) as e
-        order by w.n, e.revision`,
+        ) as e`,
       values: [wanted.map(({ stream }) => streamKey(stream)), wanted.map(({ from }) => from)],
     })
     const found = wanted.map((): EventRow[] => [])
-    for (const { n, ...row } of rows) found[Number(n) - 1]?.push(row)
+    for (const row of rows) found[row.n - 1]?.push(row)
+    // They come in order, stream by stream; to have Postgres sort them all again costs more than to look.
+    for (const events of found) if (events.some((event, at) => event.revision < (events[at - 1]?.revision ?? 0))) events.sort((one, other) => one.revision - other.revision)
     return found
   }, MOST_TOGETHER, LANES)
 
@@ -36,21 +40,42 @@ export const makeReader = (pool: Pool) => {
     return rows
   }
 
-  async function* readStream(stream: string, { fromRevision = 0 }: { fromRevision?: number } = {}): AsyncIterable<RecordedEvent> {
-    let rows = await beginnings.ask({ stream, from: fromRevision })
-    let next = fromRevision + rows.length
-    let full = rows.length === PAGE
-    for (;;) {
-      // The next page is on its way while this one is used.
-      const following = full ? page(stream, next) : undefined
-      following?.catch(() => undefined)
-      for (const row of rows) yield toRecordedEvent(row)
-      if (!following) return
-      rows = await following
-      next += rows.length
-      full = rows.length === LARGE_PAGE
-    }
-  }
+  /** Written as an iterator: of a generator, each of ten thousand events would go through three more promises. */
+  const readStream = (stream: string, { fromRevision = 0 }: { fromRevision?: number } = {}): AsyncIterable<RecordedEvent> => ({
+    [Symbol.asyncIterator]: () => {
+      let rows: readonly EventRow[] = []
+      let at = 0
+      let next = fromRevision
+      // The next page is on its way while this one is used; undefined once there is none.
+      let following: Promise<readonly EventRow[]> | undefined
+      let begun = false
+      const turn = async (): Promise<void> => {
+        rows = begun ? ((await following) ?? []) : await reaching(beginnings.ask({ stream, from: fromRevision }))
+        const full = rows.length === (begun ? LARGE_PAGE : PAGE)
+        begun = true
+        at = 0
+        next += rows.length
+        following = full ? reaching(page(stream, next)) : undefined
+        following?.catch(() => undefined)
+      }
+      return {
+        next: async (): Promise<IteratorResult<RecordedEvent, undefined>> => {
+          if (at === rows.length && (!begun || following)) await turn()
+          const row = rows[at]
+          if (!row) return { done: true, value: undefined }
+          at += 1
+          return { done: false, value: toRecordedEvent(row) }
+        },
+        return: async (): Promise<IteratorResult<RecordedEvent, undefined>> => {
+          begun = true
+          following = undefined
+          rows = []
+          at = 0
+          return { done: true, value: undefined }
+        },
+      }
+    },
+  })
 
   const head = async (): Promise<Position> => {
     const { rows } = await pool.query<{ position: string }>('select position from kehu.event order by position desc limit 1')
@@ -63,19 +88,28 @@ export const makeReader = (pool: Pool) => {
   }
 
   /**
-   * One batch after a position. The end of the log is read first: what lies before it is committed (positions are
-   * given and committed in one order), so nothing up to there can still appear.
+   * One batch after a position, and where the log ends, of one snapshot: what lies before that end is committed
+   * (positions are given and committed in one order), so nothing up to there can still appear. Of some kinds alone
+   * no more than a stretch of the log is looked through at once: however few there are, the answer comes in time.
    */
-  const readBatch = async ({ after, kinds, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
-    const end = await head()
-    if (end <= after) return { events: [], position: after, caughtUp: true }
-    const { rows } = await pool.query<EventRow>(
-      `select ${eventColumns} from kehu.event where position > $1 and position <= $2 and ${kindFilter(kinds)} order by position limit $3`,
-      [after, end, batchSize],
+  const readBatch = async ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
+    const { rows: found } = await pool.query<(EventRow | { position: null }) & { log_end: string; reach: string }>(
+      `select l.log_end, l.reach, e.*
+       from (select log_end, ${kinds ? `least(log_end, $1::bigint + ${STRETCH})` : 'log_end'} as reach
+             from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as known) as l
+       left join lateral (
+         select ${eventColumns} from kehu.event
+         where position > $1 and position <= l.reach and ${kindFilter(kinds)}${types ? ' and type = any($3::text[])' : ''} order by position limit $2
+       ) as e on true
+       order by e.position`,
+      types ? [after, batchSize, types] : [after, batchSize],
     )
+    const [last, end] = [BigInt(found[0]?.log_end ?? 0), BigInt(found[0]?.reach ?? 0)]
+    if (last <= after) return { events: [], position: after, caughtUp: true }
+    const rows = found.filter((row) => row.position !== null)
     const events = rows.map(toRecordedEvent)
     const position = rows.length === batchSize ? (events.at(-1)?.position ?? end) : end
-    return { events, position, caughtUp: position === end }
+    return { events, position, caughtUp: position === last }
   }
 
   async function* readAll(options: ReadAllOptions): AsyncIterable<Batch> {

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { RecordedEvent, StoredReceipt } from '../port.ts'
-import { checkKinds, StoredData, StoredMetadata } from '../stored-event.ts'
+import { streamDigest } from '../stream-digest.ts'
+import { checkKinds, storedData, storedMetadata } from '../stored-event.ts'
 
 /** The stream's key in the table: the first 128 bits of the SHA-256 of its name, as a uuid. */
 export const streamKey = (stream: string): string => {
-  const hex = createHash('sha256').update(stream, 'utf8').digest('hex')
+  const hex = streamDigest(stream)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
@@ -20,8 +20,8 @@ export const toRecordedEvent = (row: EventRow): RecordedEvent => {
       stream: row.stream,
       revision: row.revision,
       position: BigInt(row.position),
-      data: StoredData.parse(JSON.parse(row.data)),
-      metadata: StoredMetadata.parse(JSON.parse(row.metadata)),
+      data: storedData(JSON.parse(row.data)),
+      metadata: storedMetadata(JSON.parse(row.metadata)),
     }
   } catch (error) {
     throw new Error(`the event at position ${row.position} (${row.stream}, revision ${row.revision}) cannot be read`, { cause: error })
@@ -40,7 +40,7 @@ export const toStoredReceipt = (row: ReceiptRow): StoredReceipt => ({
   command: row.command,
   streams: row.streams,
   status: row.status,
-  answer: StoredData.parse(JSON.parse(row.answer)),
+  answer: storedData(JSON.parse(row.answer)),
   position: row.position === null ? null : BigInt(row.position),
   recordedAt: row.recorded_at.toISOString(),
 })

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { EventStoreUnavailable, type EventStore } from '../port.ts'
 import { makeAppender } from './append.ts'
-import { isConnectionError } from './connection.ts'
+import { isConnectionError, reaching } from './connection.ts'
 import { makeReader } from './read.ts'
 import { makeReceipts } from './receipts.ts'
 import { makeSubscriptions } from './subscribe.ts'
@@ -14,13 +14,6 @@ export const makePostgresEventStore = (options: { connectionString: string; pool
   const appender = makeAppender({ connectionString, timeoutMs: options.timeoutMs ?? 10_000, findReceipt: receipts.find })
   const subscriptions = makeSubscriptions(connectionString, reader.readBatch)
 
-  const reaching = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await work
-    } catch (error) {
-      throw isConnectionError(error) ? new EventStoreUnavailable('the log is out of reach', { cause: error }) : error
-    }
-  }
   async function* reachingAll<T>(items: AsyncIterable<T>): AsyncIterable<T> {
     try {
       yield* items
@@ -32,7 +25,7 @@ export const makePostgresEventStore = (options: { connectionString: string; pool
   return {
     append: appender.append,
     appendTogether: appender.appendTogether,
-    readStream: (stream, read) => reachingAll(reader.readStream(stream, read)),
+    readStream: reader.readStream,
     readAll: (read) => reachingAll(reader.readAll(read)),
     subscribe: subscriptions.subscribe,
     eventAt: (position) => reaching(reader.eventAt(position)),

@@ -5,7 +5,7 @@ import type { Group } from '../../domain/customer/group.ts'
 import { IdentifierKind } from '../../domain/customer/identifier.ts'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import { reveal } from '../../domain/decider.ts'
-import { withChange, type OwnershipChanges } from '../../domain/customer/ownership-changes.ts'
+import { StoredChanges } from '../owner-changes.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { deleteRows, insertRows, tableNamed } from '../rows.ts'
 import { groupAmong, StoredMerging, toMerging } from './groups.ts'
@@ -14,12 +14,11 @@ import { tables, type LookupTables } from './tables.ts'
 
 // What the tables hold was written by this projection; it is read back like anything else from outside.
 const Fields = z.record(z.string(), StoredFieldValue)
-const Ownership = z.array(z.tuple([z.string(), z.number(), z.string().nullable()]))
 const Access = z.enum(['read', 'work'])
 const SharedWithKind = z.enum(['employee', 'department'])
 const CustomerRow = z.object({
   customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), entered_by: z.string().nullable(),
-  entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, ownership: Ownership,
+  entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, ownership: StoredChanges,
   survivor_id: z.string(), merging: StoredMerging,
 })
 const IdentifierRow = z.object({ identity: z.string(), customer_id: z.string(), kind: IdentifierKind, value: z.string().nullable() })
@@ -49,7 +48,7 @@ export const load = async (db: Connection, ids: string[]): Promise<Map<string, C
       ...customerDecider.initialState, ...toMerging(row.merging), status: 'entered', visibleRevision: row.revision, category: row.category, name: row.name ?? undefined, fields: merged(row),
       contacts: new Map(mine.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
       identifiers: new Map((identifiers.get(row.customer_id) ?? []).map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
-      enteredBy: row.entered_by, ownership: row.ownership.reduce<OwnershipChanges>((changes, [at, revision, ownerId]) => withChange(changes, { at, revision, ownerId }), null),
+      enteredBy: row.entered_by, ownership: row.ownership,
       shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })), stage: row.stage, tier: row.tier,
     }
     records.set(row.customer_id, {
@@ -153,4 +152,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   }))
 }
 
-export const customerLookup: Projection = { model: 'customer-lookup', version: 2, kinds: ['customer', 'employee', 'department'], tables, project }
+export const customerLookup: Projection = { model: 'customer-lookup', version: 3, kinds: ['customer', 'employee', 'department'], tables, project }

@@ -5,7 +5,7 @@ import type { Organisation } from '../../domain/organisation/organisation.ts'
 import type { FieldProblem } from '../../domain/rejection.ts'
 import { everyone, fieldsOf, nameOf } from '../../domain/customer/group.ts'
 import { groupAmong, StoredMerging, stateOf, type Placed } from './groups.ts'
-import { askingNothing, missingOf } from './incomplete.ts'
+import { askingNothing, missingOf } from '../../domain/customer/incomplete.ts'
 import { likePattern, searchTerm } from './search.ts'
 
 /**

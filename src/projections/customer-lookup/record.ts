@@ -2,7 +2,7 @@ import type { Recorded } from '../../domain/decider.ts'
 import { customer, ownershipNow, responsibleFor, type Customer, type FieldValues } from '../../domain/customer/customer.ts'
 import type { CustomerEvent, StoredFields } from '../../domain/customer/events.ts'
 import { everyone, type Group } from '../../domain/customer/group.ts'
-import { listed } from '../../domain/customer/ownership-changes.ts'
+import { storedChanges } from '../owner-changes.ts'
 import { fromMerging } from './groups.ts'
 import { searchText } from './search.ts'
 import type { LookupTables } from './tables.ts'
@@ -104,7 +104,7 @@ export const toRows = (record: CustomerRecord, group: Group): CustomerRows => {
       customer_id: customerId, ordinal: String(record.ordinal), category: state.category, name: state.name ?? null, stage: state.stage, tier: state.tier,
       owner_id: owner?.ownerId ?? null, owner_since: owner?.at ?? record.enteredAt, responsible_id: responsibleFor(state), entered_by: state.enteredBy,
       entered_at: record.enteredAt, changed_at: record.changedAt, revision: state.visibleRevision, ...split(state.fields, record.personalKeys),
-      ownership: JSON.stringify(listed(state.ownership).map((change) => [change.at, change.revision, change.ownerId])), search: searchText(names, numbers),
+      ownership: storedChanges(state.ownership), search: searchText(names, numbers),
       absorbed_into: state.absorption?.into ?? null, survivor_id: record.survivorId, merging: merging && JSON.stringify(merging),
     },
     identifiers: identifiers.map(([identity, one]) => ({ identity, customer_id: customerId, kind: one.kind, value: one.value ?? null })),

@@ -4,39 +4,65 @@ import { bitsOf, compare } from '../../domain/matching/compare.ts'
 import { featuresOf, type Features } from '../../domain/matching/features.ts'
 import type { MatchProfile } from '../../domain/matching/profile.ts'
 import type { Weights } from '../../domain/matching/weights.ts'
+import { makeGroup } from '../../event-store/group.ts'
 import { ModelBuilding, type ReadModels } from '../read-models.ts'
 import { duplicates } from './project.ts'
-import { comparableOf, holders, sharingKeys, type Comparable } from './queries.ts'
+import { comparablesOf, holders, sharingKeys, type Comparable } from './queries.ts'
 import { scoreOf } from './score.ts'
 
 type Search = { weights: { version: number; value: Weights }; most: number }
 
-/** The finder of near matches that commands are handed: from this read model, by the weights they name. */
-export const makeNearMatchFinder = (readModels: ReadModels) => ({
-  ofWouldBe: async ({ profile, identities }: { profile: MatchProfile; identities: readonly string[] }, search: Search): Promise<FoundNearMatches> => {
-    const features = featuresOf(profile)
-    const keys = blockingKeys(features)
-    if (keys.length === 0) return { weightsVersion: search.weights.version, candidates: [] }
-    try {
-      const { result } = await readModels.query(duplicates, {}, async (db, schema) => {
-        const held = new Set((await holders(db, schema, identities)).map(({ customerId }) => customerId))
-        return (await sharingKeys(db, schema, keys)).filter(({ customerId }) => !held.has(customerId))
-      })
-      return ranked(features, result, search)
-    } catch (error) {
-      if (error instanceof ModelBuilding) return 'unavailable'
-      throw error
-    }
-  },
+/** Looks that are answered together: each may find a few hundred records, and all of these are in memory at once. */
+const MOST_TOGETHER = 32
+const LANES = 2
 
-  ofCustomer: async (customerId: string, after: bigint, search: Search) => {
-    const { result } = await readModels.query(duplicates, { after }, async (db, schema) => {
-      const one = await comparableOf(db, schema, customerId)
-      return one && { one, others: (await sharingKeys(db, schema, blockingKeys(one.features))).filter((other) => other.record !== one.record) }
+/**
+ * The finder of near matches that commands are handed: from this read model, by the weights they name. What is looked
+ * for while others are being looked for is found together, in one snapshot.
+ */
+export const makeNearMatchFinder = (readModels: ReadModels) => {
+  const ofWouldBes = makeGroup(async (asked: readonly { keys: readonly string[]; identities: readonly string[] }[]) => {
+    const { result } = await readModels.query(duplicates, {}, async (db, schema) => {
+      const held = new Map((await holders(db, schema, asked.flatMap(({ identities }) => identities))).map(({ identity, customerId }) => [identity, customerId]))
+      const found = await sharingKeys(db, schema, asked.map(({ keys }) => keys))
+      return asked.map(({ identities }, look) => {
+        const holding = new Set(identities.map((identity) => held.get(identity)))
+        return (found[look] ?? []).filter(({ customerId }) => !holding.has(customerId))
+      })
     })
-    return result ? ranked(result.one.features, result.others, search) : { weightsVersion: search.weights.version, candidates: [] }
-  },
-})
+    return result
+  }, MOST_TOGETHER, LANES)
+
+  const ofCustomers = makeGroup(async (asked: readonly { customerId: string; after: bigint }[]) => {
+    const after = asked.reduce((latest, one) => (one.after > latest ? one.after : latest), 0n)
+    const { result } = await readModels.query(duplicates, { after }, async (db, schema) => {
+      const known = await comparablesOf(db, schema, asked.map(({ customerId }) => customerId))
+      const ones = asked.map(({ customerId }) => known.get(customerId))
+      const found = await sharingKeys(db, schema, ones.map((one) => (one ? blockingKeys(one.features) : [])))
+      return ones.map((one, look) => ({ one, others: (found[look] ?? []).filter(({ record }) => record !== one?.record) }))
+    })
+    return result
+  }, MOST_TOGETHER, LANES)
+
+  return {
+    ofWouldBe: async ({ profile, identities }: { profile: MatchProfile; identities: readonly string[] }, search: Search): Promise<FoundNearMatches> => {
+      const features = featuresOf(profile)
+      const keys = blockingKeys(features)
+      if (keys.length === 0) return { weightsVersion: search.weights.version, candidates: [] }
+      try {
+        return ranked(features, await ofWouldBes.ask({ keys, identities }), search)
+      } catch (error) {
+        if (error instanceof ModelBuilding) return 'unavailable'
+        throw error
+      }
+    },
+
+    ofCustomer: async (customerId: string, after: bigint, search: Search) => {
+      const { one, others } = await ofCustomers.ask({ customerId, after })
+      return one ? ranked(one.features, others, search) : { weightsVersion: search.weights.version, candidates: [] }
+    },
+  }
+}
 
 /** Those the weights would show, best first; ties by id, so that the answer is always the same. */
 const ranked = (features: Features, others: readonly Comparable[], { weights, most }: Search): Exclude<FoundNearMatches, 'unavailable'> => {

@@ -18,31 +18,36 @@ const MOST_COMPARED = 400
 export type Comparable = { record: string; customerId: string; features: Features }
 
 /**
- * The records that share a block with these keys. Of a block that is too large no more is read than it takes to see
- * that. Which records come does not depend on any order: a block is in whole or not at all.
+ * For each of several looks, the records that share a block with its keys. Of a block that is too large no more is read
+ * than it takes to see that. Which records come does not depend on any order, nor on the other looks: a block is in whole or not at all.
  */
-export const sharingKeys = async (db: Kysely<unknown>, schema: string, keys: readonly string[]): Promise<Comparable[]> => {
-  if (keys.length === 0) return []
+export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: readonly (readonly string[])[]): Promise<Comparable[][]> => {
+  const found = looks.map((): Comparable[] => [])
+  const wanted = looks.flatMap((keys, look) => keys.map((key) => ({ look, key })))
+  if (wanted.length === 0) return found
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((name) => sql.table(`${schema}.${name}`))
-  const { rows } = await sql<{ record: string; customer_id: string; features: Features }>`
-    select r.record, r.customer_id, r.features
+  // Records one by one, by their key: the planner does not know how few they are.
+  const { rows } = await sql<{ look: number; record: string; customer_id: string; features: Features }>`
+    select candidate.look, r.record, r.customer_id, r.features
     from (
-      select record, count(*) as shared
+      select look, record, row_number() over (partition by look order by count(*) desc, record) as place
       from (
-        select block.record, count(*) over (partition by wanted.key) as size
-        from unnest(${[...keys]}::text[]) as wanted (key)
-        cross join lateral (select record from ${matchKey} where key = hashtextextended(wanted.key, 0) limit ${LARGEST_BLOCK + 1}) as block
+        select wanted.look, block.record, count(*) over (partition by wanted.look, wanted.key) as size
+        from unnest(${wanted.map(({ look }) => look)}::integer[], ${wanted.map(({ key }) => key)}::text[]) as wanted (look, key)
+        cross join lateral (select record from ${matchKey} where key = hashtextextended(wanted.key, 0) limit ${sql.lit(LARGEST_BLOCK + 1)}) as block
       ) as found
-      where size <= ${LARGEST_BLOCK}
-      group by record order by shared desc, record limit ${MOST_COMPARED}
+      where size <= ${sql.lit(LARGEST_BLOCK)}
+      group by look, record
     ) as candidate
-    join ${matchRecord} r on r.record = candidate.record`.execute(db)
-  return rows.map((row) => ({ record: row.record, customerId: row.customer_id, features: row.features }))
+    cross join lateral (select record, customer_id, features from ${matchRecord} where record = candidate.record limit 1) as r
+    where candidate.place <= ${sql.lit(MOST_COMPARED)}`.execute(db)
+  for (const row of rows) found[row.look]?.push({ record: row.record, customerId: row.customer_id, features: row.features })
+  return found
 }
 
-/** What of one customer is compared; undefined for one who is not in this model. */
-export const comparableOf = async (db: Kysely<unknown>, schema: string, customerId: string): Promise<Comparable | undefined> => {
-  const row = await db.withSchema(schema).withTables<DuplicatesTables>()
-    .selectFrom('match_record').select(['record', 'customer_id', 'features']).where('customer_id', '=', customerId).executeTakeFirst()
-  return row && { record: row.record, customerId: row.customer_id, features: row.features }
+/** What of customers is compared, by customer; one who is not in this model is missing. */
+export const comparablesOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Comparable>> => {
+  const rows = await db.withSchema(schema).withTables<DuplicatesTables>()
+    .selectFrom('match_record').select(['record', 'customer_id', 'features']).where('customer_id', 'in', [...customerIds]).execute()
+  return new Map(rows.map((row) => [row.customer_id, { record: row.record, customerId: row.customer_id, features: row.features }]))
 }

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
+import { StoredChanges, storedChanges } from '../owner-changes.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed } from '../rows.ts'
 import { begin, step, type Standing, type Stay } from './stays.ts'
@@ -8,7 +9,7 @@ import { tables, type LifecycleTables } from './tables.ts'
 // What the tables hold was written by this projection; times come back as dates.
 const Time = z.date().transform((date) => date.toISOString())
 const CustomerRow = z.object({
-  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(), absorbed: z.boolean(),
+  customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(), entered_by: z.string().nullable(), ownership: StoredChanges, absorbed: z.boolean(),
 })
 const StayRow = z.object({
   customer_id: z.string(), axis: z.enum(['stage', 'tier']), revision: z.number(), name: z.string(), entered_at: Time, came_from: z.string().nullable(), came_by: z.string(),
@@ -32,12 +33,12 @@ export const load = async (db: Connection, ids: readonly string[]): Promise<Map<
   return new Map(customers.flatMap((customer) => {
     const stage = stays.get(`stage ${customer.customer_id}`)
     const tier = stays.get(`tier ${customer.customer_id}`)
-    return stage && tier ? [[customer.customer_id, { customer, stage, tier }]] : []
+    return stage && tier ? [[customer.customer_id, { customer: { ...customer, ownership: storedChanges(customer.ownership) }, ownership: customer.ownership, stage, tier }]] : []
   }))
 }
 
 const save = async (trx: Transaction<unknown>, schema: string, standings: readonly Standing[], stays: readonly Stay[]): Promise<void> => {
-  await insertRows(trx, schema, customerTable, standings.map((standing) => standing.customer), { key: ['customer_id'], update: ['category', 'stage', 'stage_since', 'tier', 'tier_since', 'responsible_id', 'responsible_since', 'absorbed'] })
+  await insertRows(trx, schema, customerTable, standings.map((standing) => standing.customer), { key: ['customer_id'], update: ['category', 'stage', 'stage_since', 'tier', 'tier_since', 'responsible_id', 'responsible_since', 'ownership', 'absorbed'] })
   await insertRows(trx, schema, stayTable, stays, { key: ['customer_id', 'axis', 'revision'], update: ['left_at', 'next', 'move'] })
 }
 
@@ -72,4 +73,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, tierTable, tiers)
 }
 
-export const lifecycle: Projection = { model: 'lifecycle', version: 2, kinds: ['customer'], tables, project }
+export const lifecycle: Projection = { model: 'lifecycle', version: 3, kinds: ['customer'], tables, project }

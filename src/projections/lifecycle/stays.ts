@@ -1,11 +1,13 @@
+import { lastOwned, ownershipAfter, type OwnershipChanges } from '../../domain/customer/ownership-changes.ts'
 import type { CustomerEvent } from '../../domain/customer/events.ts'
 import type { Instant, Recorded } from '../../domain/decider.ts'
+import { storedChanges } from '../owner-changes.ts'
 import type { LifecycleTables } from './tables.ts'
 
 export type Customer = LifecycleTables['customer']
 export type Stay = LifecycleTables['stay']
-/** Where a customer stands: its row, and the stay that lasts on each axis. */
-export type Standing = { customer: Customer; stage: Stay; tier: Stay }
+/** Where a customer stands: its row, whose it was, and the stay that lasts on each axis. */
+export type Standing = { customer: Customer; ownership: OwnershipChanges; stage: Stay; tier: Stay }
 /** What an event does: the standing after it, and the stays it began or ended. */
 export type Step = { standing: Standing; stays: readonly Stay[] }
 
@@ -14,8 +16,10 @@ export const begin = (customerId: string, event: Recorded<Extract<CustomerEvent,
   const { effectiveAt: at, revision, data } = event
   const { category, stage, tier, enteredBy } = data
   const first = { customer_id: customerId, revision, entered_at: at, came_from: null, came_by: 'entry', left_at: null, next: null, move: null, category }
+  const ownership = ownershipAfter(null, event)
   const standing: Standing = {
-    customer: { customer_id: customerId, category, stage, stage_since: at, tier, tier_since: at, entered_at: at, responsible_id: enteredBy, responsible_since: null, absorbed: false },
+    ownership,
+    customer: { customer_id: customerId, category, stage, stage_since: at, tier, tier_since: at, entered_at: at, responsible_id: enteredBy, responsible_since: null, entered_by: enteredBy, ownership: storedChanges(ownership), absorbed: false },
     stage: { ...first, axis: 'stage', name: stage },
     tier: { ...first, axis: 'tier', name: tier },
   }
@@ -35,31 +39,34 @@ const pass = (stay: Stay, { revision, effectiveAt }: { revision: number; effecti
 }
 
 /** What an event makes of where a customer stands; undefined when it is none of the lifecycle's. */
-export const step = ({ customer, stage, tier }: Standing, event: Recorded<CustomerEvent>): Step | undefined => {
+export const step = (standing: Standing, event: Recorded<CustomerEvent>): Step | undefined => {
+  const { customer, stage, tier } = standing
   switch (event.type) {
     case 'StageChanged': {
       const { left, entered } = pass(stage, event, event.data.to, event.data.move, customer.category)
-      return { standing: { customer: { ...customer, stage: entered.name, stage_since: entered.entered_at }, stage: entered, tier }, stays: [left, entered] }
+      return { standing: { ...standing, customer: { ...customer, stage: entered.name, stage_since: entered.entered_at }, stage: entered }, stays: [left, entered] }
     }
     case 'TierUpgraded':
     case 'TierDowngraded': {
       const { left, entered } = pass(tier, event, event.data.to, event.type === 'TierUpgraded' ? 'up' : 'down', customer.category)
-      return { standing: { customer: { ...customer, tier: entered.name, tier_since: entered.entered_at }, stage, tier: entered }, stays: [left, entered] }
+      return { standing: { ...standing, customer: { ...customer, tier: entered.name, tier_since: entered.entered_at }, tier: entered }, stays: [left, entered] }
     }
     case 'CustomerRecategorised':
-      return { standing: { customer: { ...customer, category: event.data.to }, stage, tier }, stays: [] }
+      return { standing: { ...standing, customer: { ...customer, category: event.data.to } }, stays: [] }
     case 'CustomerAbsorbed':
+      return { standing: { ...standing, customer: { ...customer, absorbed: true } }, stays: [] }
     case 'MergeReversed':
-      return { standing: { customer: { ...customer, absorbed: event.type === 'CustomerAbsorbed' }, stage, tier }, stays: [] }
-    case 'OwnershipSettled':
-    case 'OwnershipClaimed':
-    case 'OwnershipAssigned':
-    case 'OwnershipTransferred': {
-      // As responsibleFor has it: the last owner by effective time, of equal times the one recorded last.
-      const earlier = customer.responsible_since !== null && event.effectiveAt < customer.responsible_since
-      return earlier || event.data.ownerId === null ? undefined : { standing: { customer: { ...customer, responsible_id: event.data.ownerId, responsible_since: event.effectiveAt }, stage, tier }, stays: [] }
+      return { standing: owned({ ...standing, customer: { ...customer, absorbed: false } }, event), stays: [] }
+    default: {
+      const after = owned(standing, event)
+      return after.ownership === standing.ownership ? undefined : { standing: after, stays: [] }
     }
-    default:
-      return undefined
   }
+}
+
+const owned = (standing: Standing, event: Recorded<CustomerEvent>): Standing => {
+  const ownership = ownershipAfter(standing.ownership, event)
+  const { customer } = standing
+  const responsible = lastOwned(ownership)
+  return { ...standing, ownership, customer: { ...customer, ownership: storedChanges(ownership), responsible_id: responsible?.ownerId ?? customer.entered_by, responsible_since: responsible?.at ?? null } }
 }

@@ -1,7 +1,7 @@
 import type { Table } from '../table.ts'
 
 export type LifecycleTables = {
-  customer: { customer_id: string; category: string; stage: string; stage_since: string; tier: string; tier_since: string; entered_at: string; responsible_id: string | null; responsible_since: string | null; absorbed: boolean }
+  customer: { customer_id: string; category: string; stage: string; stage_since: string; tier: string; tier_since: string; entered_at: string; responsible_id: string | null; responsible_since: string | null; entered_by: string | null; ownership: string; absorbed: boolean }
   stay: { customer_id: string; axis: 'stage' | 'tier'; revision: number; name: string; entered_at: string; came_from: string | null; came_by: string; left_at: string | null; next: string | null; move: string | null; category: string }
   stage_transition: { customer_id: string; revision: number; ordinal: string; at: string; from_stage: string | null; to_stage: string; move: string; cause: string; actor: string; policy_version: number | null }
   tier_transition: { customer_id: string; revision: number; ordinal: string; at: string; from_tier: string | null; to_tier: string; direction: string; basis: string | null; actor: string; policy_version: number | null }
@@ -32,6 +32,8 @@ export const tables: readonly Table[] = [
       { name: 'entered_at', type: 'timestamptz not null', comment: 'When the customer was entered' },
       { name: 'responsible_id', type: 'text', comment: 'Whose department it belongs to: the owner, in the pool the last owner, else who entered it' },
       { name: 'responsible_since', type: 'timestamptz', comment: 'When that employee came to own it; null: nobody ever did' },
+      { name: 'entered_by', type: 'text', comment: 'The employee who first entered it' },
+      { name: 'ownership', type: 'jsonb not null', comment: 'Changes of owner, [when, revision, owner], in order of effective time', personal: true },
       { name: 'absorbed', type: 'boolean not null', comment: 'Is part of another customer 合并: figures count that one only' },
     ],
     constraints: ['primary key (customer_id)'],

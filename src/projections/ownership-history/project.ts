@@ -17,6 +17,7 @@ export const toRow = (customerId: string, period: Period) => ({
   effective_at: period.effectiveAt,
   recorded_at: period.recordedAt,
   revision: period.revision,
+  place: period.place,
   ordinal: String(period.ordinal),
   valid: isEmpty(period) ? 'empty' : range(period.effectiveAt, period.to),
   known: range(String(period.knownFrom), period.knownTo === null ? null : String(period.knownTo)),
@@ -24,22 +25,22 @@ export const toRow = (customerId: string, period: Period) => ({
 
 type CurrentRow = {
   customer_id: string; owner_id: string | null; basis: string; actor: string; on_behalf_of: string | null; reason: string | null; policy_version: number | null
-  effective_at: Date; recorded_at: Date; revision: number; ordinal: string; valid_to: Date | null; empty: boolean; known_from: string
+  effective_at: Date; recorded_at: Date; revision: number; place: number; ordinal: string; valid_to: Date | null; empty: boolean; known_from: string
 }
 
 export const loadCurrent = async (trx: Transaction<unknown>, schema: string, customerIds: string[]): Promise<Map<string, Period[]>> => {
   const { rows } = await sql<CurrentRow>`
-    select customer_id, owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, recorded_at, revision, ordinal,
+    select customer_id, owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, recorded_at, revision, place, ordinal,
            upper(valid) as valid_to, isempty(valid) as empty, lower(known)::text as known_from
     from ${sql.table(`${schema}.ownership_period`)}
     where customer_id = any(${customerIds}) and upper_inf(known)
-    order by effective_at, revision`.execute(trx)
+    order by effective_at, place`.execute(trx)
   const current = new Map<string, Period[]>(customerIds.map((id) => [id, []]))
   for (const row of rows) {
     const effectiveAt = row.effective_at.toISOString()
     current.get(row.customer_id)?.push({
       ownerId: row.owner_id, basis: row.basis, actor: row.actor, onBehalfOf: row.on_behalf_of, reason: row.reason, policyVersion: row.policy_version,
-      effectiveAt, recordedAt: row.recorded_at.toISOString(), revision: row.revision, ordinal: BigInt(row.ordinal),
+      effectiveAt, recordedAt: row.recorded_at.toISOString(), revision: row.revision, place: row.place, ordinal: BigInt(row.ordinal),
       to: row.empty ? effectiveAt : (row.valid_to?.toISOString() ?? null), knownFrom: BigInt(row.known_from), knownTo: null,
     })
   }
@@ -73,4 +74,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, knownAtTable, changes.map((change) => ({ ordinal: String(change.ordinal), position: String(change.position), recorded_max: change.recordedMax })))
 }
 
-export const ownershipHistory: Projection = { model: 'ownership-history', version: 2, kinds: ['customer'], tables, project }
+export const ownershipHistory: Projection = { model: 'ownership-history', version: 3, kinds: ['customer'], tables, project }

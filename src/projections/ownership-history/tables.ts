@@ -14,6 +14,7 @@ export type OwnershipTables = {
     effective_at: string
     recorded_at: string
     revision: number
+    place: number
     ordinal: string
     valid: string
     known: string
@@ -29,7 +30,7 @@ export const tables: readonly Table[] = [
       { name: 'period_id', type: 'bigint generated always as identity', comment: 'Names the row in this build of the model; nothing outside refers to it', personal: true },
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
       { name: 'owner_id', type: 'text', comment: 'The employee who holds it; null: in the public pool 公海' },
-      { name: 'basis', type: 'text not null', comment: 'first-entry, claim, assignment, transfer, voluntary-release, merge, merge-reversal …' },
+      { name: 'basis', type: 'text not null', comment: 'first-entry, claim, assignment, transfer, voluntary-release, merge, merge-reversal, correction …' },
       { name: 'actor', type: 'text not null', comment: 'Who decided: the employee or system that sent the command' },
       { name: 'on_behalf_of', type: 'text', comment: 'The employee a system acted for' },
       { name: 'reason', type: 'text', comment: 'In the words of who decided', personal: true },
@@ -37,6 +38,7 @@ export const tables: readonly Table[] = [
       { name: 'effective_at', type: 'timestamptz not null', comment: 'When the change took effect; a range that is empty loses its bounds, this does not' },
       { name: 'recorded_at', type: 'timestamptz not null', comment: 'When the change was recorded' },
       { name: 'revision', type: 'integer not null', comment: 'Revision of the event in the stream of the customer' },
+      { name: 'place', type: 'integer not null', comment: 'Its place among changes of one instant: that of the change it corrects, else its revision' },
       { name: 'ordinal', type: 'bigint not null', comment: 'Ordinal of the event in the log' },
       { name: 'valid', type: 'tstzrange not null', comment: 'When it was so. Empty: another change took effect at the same instant' },
       { name: 'known', type: 'int8range not null', comment: 'From which ordinal of the log, and up to which, this was what the log knew' },

@@ -12,6 +12,8 @@ export type Period = {
   effectiveAt: string
   recordedAt: string
   revision: number
+  /** Its place among changes of the same instant: that of the change it corrects, else its revision. */
+  place: number
   ordinal: bigint
   to: string | null
   knownFrom: bigint
@@ -27,6 +29,8 @@ export const ownershipChange = (event: Recorded<CustomerEvent>): Pick<Period, 'o
     case 'OwnershipAssigned':
     case 'OwnershipTransferred':
       return { ownerId: event.data.ownerId, basis: event.data.basis, reason: reveal(event.data.reason ?? undefined) ?? null }
+    case 'OwnershipCorrected':
+      return { ownerId: event.data.ownerId, basis: event.data.basis, reason: reveal(event.data.reason) ?? null }
     case 'OwnershipSettled':
     case 'MergeReversed':
       return { ownerId: event.data.ownerId, basis: event.type === 'OwnershipSettled' ? event.data.basis : 'merge-reversal', reason: null }
@@ -40,25 +44,52 @@ export const ownershipChange = (event: Recorded<CustomerEvent>): Pick<Period, 'o
   }
 }
 
+type Known = { current: Period[]; closed: Period[] }
+
 /**
  * The history of one customer after one more change, known from `ordinal` on. What it overlaps is closed as known
- * and known anew, shorter; nothing is lost. A backdated change counts up to the next effective one.
- * `current` holds the periods known now, in order of effective time, ties by revision; it is left as it was.
+ * and known anew, shorter; nothing is lost. A backdated change counts up to the next effective one; a correction takes
+ * the one it names out.
+ * `current` holds the periods known now, in order of effective time, ties by place; it is left as it was.
  */
-export const withChange = (current: readonly Period[], event: Recorded<CustomerEvent>, ordinal: bigint): { current: Period[]; closed: Period[] } => {
+export const withChange = (current: readonly Period[], event: Recorded<CustomerEvent>, ordinal: bigint): Known => {
   const change = ownershipChange(event)
   if (!change) return { current: [...current], closed: [] }
   const at = event.effectiveAt
-  const next = current.findIndex((period) => period.effectiveAt > at)
-  const index = next < 0 ? current.length : next
-  const before = current[index - 1]
   const period: Period = {
     ...change, actor: event.actor, onBehalfOf: event.onBehalfOf, policyVersion: event.policies.find((policy) => policy.name === 'ownership')?.version ?? null,
-    effectiveAt: at, recordedAt: event.recordedAt, revision: event.revision, ordinal, to: current[index]?.effectiveAt ?? null, knownFrom: ordinal, knownTo: null,
+    effectiveAt: at, recordedAt: event.recordedAt, revision: event.revision, place: event.revision, ordinal, to: null, knownFrom: ordinal, knownTo: null,
   }
-  if (!before) return { current: [period, ...current], closed: [] }
-  const shortened = { ...before, to: at, knownFrom: ordinal }
-  return { current: [...current.slice(0, index - 1), shortened, period, ...current.slice(index)], closed: [{ ...before, knownTo: ordinal }] }
+  if (event.type !== 'OwnershipCorrected') return placed(current, period)
+  const { correctsRevision } = event.data
+  const index = current.findIndex((one) => one.revision === correctsRevision)
+  const corrected = current[index]
+  if (!corrected) return placed(current, period)
+  const known = { ...corrected, knownTo: ordinal }
+  // At the same time it stands in its very place: what came after it at that instant still does.
+  if (corrected.effectiveAt === at) return { current: current.with(index, { ...period, place: corrected.place, to: corrected.to }), closed: [known] }
+  const without = taken(current, index, ordinal)
+  const after = placed(without.current, period)
+  // What was known for nothing was never known.
+  return { current: after.current, closed: [...without.closed, known, ...after.closed].filter((one) => one.knownFrom !== one.knownTo) }
+}
+
+/** With one period more, at its place. */
+const placed = (current: readonly Period[], period: Period): Known => {
+  const { effectiveAt: at, knownFrom: ordinal } = period
+  const next = current.findIndex((one) => one.effectiveAt > at)
+  const index = next < 0 ? current.length : next
+  const before = current[index - 1]
+  const whole = { ...period, to: current[index]?.effectiveAt ?? null }
+  if (!before) return { current: [whole, ...current], closed: [] }
+  return { current: [...current.slice(0, index - 1), { ...before, to: at, knownFrom: ordinal }, whole, ...current.slice(index)], closed: [{ ...before, knownTo: ordinal }] }
+}
+
+/** Without one of the periods: the one before it lasts longer. */
+const taken = (current: readonly Period[], index: number, ordinal: bigint): Known => {
+  const before = current[index - 1]
+  const rest = current.toSpliced(index, 1)
+  return before ? { current: rest.with(index - 1, { ...before, to: current[index]?.to ?? null, knownFrom: ordinal }), closed: [{ ...before, knownTo: ordinal }] } : { current: rest, closed: [] }
 }
 
 /** Two changes at one instant leave the earlier one a period in which no instant lies. */

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import { describe, expect, it, test } from 'vitest'
 import { z } from 'zod'
 import { Identifier, normaliseIdentifier, parseIdentifierQuery, parsePhone } from '../../../src/domain/customer/identifier.ts'
@@ -170,5 +171,14 @@ test('unknown keys and kinds are not an identifier', () => {
 
 test('extensions are read as they are written in China', () => {
   for (const text of ['021-58888888转123', '021-58888888-123', '+86 21-58888888-123', '(021)58888888 分机 123', '021-58888888;ext=123'])
-    expect(parsePhone(text)?.format('RFC3966')).toBe('tel:+862158888888;ext=123')
+    expect(parsePhone(text)).toEqual({ number: '+862158888888', type: 'FIXED_LINE', ext: '123' })
+})
+
+test('what is written like a mobile number of China is one exactly if the library says so, whatever its first digits', () => {
+  const rest = ['00000000', '12345678', '99999999']
+  const prefixes = Array.from({ length: 100 }, (_, two) => `1${String(two).padStart(2, '0')}`)
+  for (const written of prefixes.flatMap((prefix) => rest.map((digits) => `${prefix}${digits}`)).flatMap((number) => [number, `+86${number}`])) {
+    const known = parsePhoneNumberFromString(written, { defaultCountry: 'CN', extract: false })
+    expect(parsePhone(written), written).toEqual(known?.isValid() ? { number: known.number, type: known.getType(), ext: known.ext } : undefined)
+  }
 })

@@ -3,8 +3,9 @@ import { customer, ownerOf, type Customer } from '../../../src/domain/customer/c
 import type { CustomerEvent } from '../../../src/domain/customer/events.ts'
 import { asOne, earlierOf, fieldsOf, type Entry, type Group } from '../../../src/domain/customer/group.ts'
 import { abandonMerge, completeMerge, decideMerge, mergeCustomers, reverseMerge, undoMerge, type SettledMerge } from '../../../src/domain/customer/merging.ts'
+import { release } from '../../../src/domain/customer/ownership.ts'
 import type { Context } from '../../../src/domain/decider.ts'
-import { by, claimed, contactAdded, created, fold, given, on, person, recorded, sealed, transferred } from '../../support/given.ts'
+import { by, claimed, contactAdded, created, fold, given, on, person, recorded, released, sealed, staged, transferred } from '../../support/given.ts'
 
 const entry = (customerId: string): Entry => ({ customerId, at: on(1), stated: false, position: 1n })
 const command: SettledMerge = { customerIds: ['c', 'a'], take: { fields: {} }, reason: person.said, settled: { survivorId: 'c', absorbedId: 'a', survivorBy: 'earliest-entry', earliest: entry('c') } }
@@ -60,6 +61,14 @@ describe('a reversal', () => {
     given(customer, [created()]).when(back(stateAfter(created())), ask, by('manager')).then({ rejected: 'not-merged' })
     given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, give: { contacts: ['k'], identifiers: [] } }, by('manager')).then({ rejected: 'unknown-reference' })
     given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, mergeId: 'other' }, by('manager')).then({ rejected: 'not-merged' })
+  })
+
+  it('leaves a time in which nobody held it by itself, and nothing is entered for; today it is held as the reversal says, whatever is entered for before', () => {
+    const reversed: CustomerEvent = { type: 'MergeReversed', data: { mergeId, from: 's', ownerId: 'clerk', give: { contacts: [], identities: [] }, reason: sealed(person.said) } }
+    const past = [created(), claimed('clerk'), absorbed('s'), staged('target', 'prospect', 'progress'), reversed]
+    given(customer, past).when(release, { customerId: 'c', reason: person.said, effectiveAt: on(4) }, by('manager')).then({ rejected: 'invalid-effective-time' })
+    given(customer, past).when(release, { customerId: 'c', reason: person.said, effectiveAt: on(3, '08:00:00.000') }, by('manager')).then([released('clerk')])
+    expect(ownerOf(stateAfter(...past, released('clerk', person.said, { effectiveAt: on(3, '08:00:00.000') })))).toBe('clerk')
   })
 
   it('settles the owner anew, unless somebody has changed it since; what is given leaves', () => {

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { customer } from '../../../src/domain/customer/customer.ts'
 import type { CustomerEvent } from '../../../src/domain/customer/events.ts'
+import { listed } from '../../../src/domain/customer/ownership-changes.ts'
 import type { Instant, Recorded } from '../../../src/domain/decider.ts'
 import { isEmpty, ownershipChange, withChange, type Period } from '../../../src/projections/ownership-history/timeline.ts'
-import { assigned, claimed, contactAdded, created, fenced, inForce, on, person, recorded, released, shared, staged, transferred, type When } from '../../support/given.ts'
+import { assigned, claimed, contactAdded, corrected, created, fold, fenced, inForce, on, person, recorded, released, shared, staged, transferred, type When } from '../../support/given.ts'
 
 type Change = { event: Recorded<CustomerEvent>; ordinal: bigint }
 
@@ -23,27 +25,45 @@ const historyOf = (changes: readonly Change[]): { rows: Period[]; current: reado
 const knownIn = (period: Period, ordinal: bigint) => period.knownFrom <= ordinal && (period.knownTo === null || ordinal < period.knownTo)
 const validAt = (period: Period, at: Instant) => !isEmpty(period) && period.effectiveAt <= at && (period.to === null || at < period.to)
 
-/** What the log told by then, folded anew: the latest change by effective time not after D, ties by revision. */
+/** What the log told by then, folded anew: of what was not corrected, the latest change by effective time not after D, ties by place. */
 const byDefinition = (changes: readonly Change[], at: Instant, knownAt: bigint) => {
-  const told = changes.filter(({ event, ordinal }) => ordinal <= knownAt && ownershipChange(event) !== undefined)
-    .toSorted((a, b) => (a.event.effectiveAt === b.event.effectiveAt ? a.event.revision - b.event.revision : a.event.effectiveAt < b.event.effectiveAt ? -1 : 1))
-  const index = told.findLastIndex(({ event }) => event.effectiveAt <= at)
-  const change = told[index]?.event
-  return change && { ...ownershipChange(change), from: change.effectiveAt, to: told.slice(index + 1).find(({ event }) => event.effectiveAt > at)?.event.effectiveAt ?? null, revision: change.revision }
+  const told = new Map<number, { event: Recorded<CustomerEvent>; place: number }>()
+  for (const { event, ordinal } of changes) {
+    if (ordinal > knownAt || ownershipChange(event) === undefined) continue
+    const named = event.type === 'OwnershipCorrected' ? told.get(event.data.correctsRevision) : undefined
+    if (named) told.delete(named.event.revision)
+    told.set(event.revision, { event, place: named?.event.effectiveAt === event.effectiveAt ? named.place : event.revision })
+  }
+  const inOrder = [...told.values()].toSorted((a, b) => (a.event.effectiveAt === b.event.effectiveAt ? a.place - b.place : a.event.effectiveAt < b.event.effectiveAt ? -1 : 1))
+  const index = inOrder.findLastIndex(({ event }) => event.effectiveAt <= at)
+  const change = inOrder[index]?.event
+  return change && { ...ownershipChange(change), from: change.effectiveAt, to: inOrder.slice(index + 1).find(({ event }) => event.effectiveAt > at)?.event.effectiveAt ?? null, revision: change.revision }
 }
 
 const hour = (count: number): Instant => new Date(Date.parse(on(1)) + count * 3_600_000).toISOString()
-/** Changes and what is none, recorded hour by hour, effective at any hour from the entry on. */
-const story: fc.Arbitrary<Change[]> = fc.array(fc.record({ what: fc.nat(7), who: fc.constantFrom('clerk', 'rival', 'chief'), back: fc.option(fc.nat(12), { nil: 0, freq: 2 }), gap: fc.integer({ min: 1, max: 3 }) }), { maxLength: 12, size: 'max' }).map((steps) => {
-  let ordinal = 1n
-  const entry: Change = { event: recorded(created({}, { recordedAt: hour(0) }), 0), ordinal }
-  return [entry, ...steps.map(({ what, who, back, gap }, index): Change => {
-    ordinal += BigInt(gap)
+const Step = fc.record({ what: fc.nat(9), who: fc.constantFrom('clerk', 'rival', 'chief'), back: fc.option(fc.nat(12), { nil: 0, freq: 2 }), gap: fc.integer({ min: 1, max: 3 }), pick: fc.nat(), moves: fc.boolean() })
+/** Changes, corrections and what is neither, recorded hour by hour, effective at any hour from the entry on. */
+const story: fc.Arbitrary<Change[]> = fc.array(Step, { maxLength: 12, size: 'max' }).map((steps) => {
+  const changes: Change[] = [{ event: recorded(created({}, { recordedAt: hour(0) }), 0), ordinal: 1n }]
+  /** What is in force: each change that none has corrected yet. */
+  let inEffect = [...changes]
+  steps.forEach(({ what, who, back, gap, pick, moves }, index) => {
     const when: When = { recordedAt: hour(index + 1), effectiveAt: hour(Math.max(0, index + 1 - back)), actor: who, policies: inForce('ownership') }
+    const named = inEffect[pick % inEffect.length]?.event
+    const correction = named && corrected(named.revision, 'clerk', pick % 3 === 0 ? null : who, { ...when, ...(moves && named.effectiveAt > hour(0) ? {} : { effectiveAt: named.effectiveAt }) })
     const events: CustomerEvent[] = [claimed(who, when), assigned(who, null, when), transferred('clerk', who, person.said, when), released(who, null, when), released(who, person.said, when), staged('target', 'prospect', 'progress'), contactAdded('k'), fenced()]
-    return { event: recorded({ ...(events[what] ?? fenced()), recordedAt: hour(index + 1) }, index + 1), ordinal }
-  })]
+    const event = recorded({ ...(events[what] ?? correction ?? fenced()), recordedAt: hour(index + 1) }, index + 1)
+    const change = { event, ordinal: (changes.at(-1)?.ordinal ?? 0n) + BigInt(gap) }
+    changes.push(change)
+    if (event.type === 'OwnershipCorrected') inEffect = inEffect.filter((one) => one.event.revision !== named?.revision)
+    if (ownershipChange(event)) inEffect.push(change)
+  })
+  return changes
 })
+const inForceAmong = (changes: readonly Change[]) => {
+  const corrections = new Set(changes.flatMap(({ event }) => (event.type === 'OwnershipCorrected' ? [event.data.correctsRevision] : [])))
+  return changes.flatMap(({ event }) => (ownershipChange(event) && !corrections.has(event.revision) ? [event.revision] : []))
+}
 
 describe('the history of who owned a customer', () => {
   test('tells for every instant, as known at every point of the log, what the events known then tell', () => {
@@ -71,13 +91,15 @@ describe('the history of who owned a customer', () => {
       })
     }), { seed: 20260303, numRuns: 150 })
   })
-  test('as known now is without gaps from the entry on, in order, one row for each change', () => {
+  test('as known now is without gaps from the entry on, in order, one row for each change in force', () => {
     fc.assert(fc.property(story, (changes) => {
       const { current } = historyOf(changes)
-      expect(current.map(({ revision }) => revision).toSorted((a, b) => a - b)).toEqual(changes.flatMap(({ event }) => (ownershipChange(event) ? [event.revision] : [])))
+      expect(current.map(({ revision }) => revision).toSorted((a, b) => a - b)).toEqual(inForceAmong(changes))
       current.forEach((period, index) => expect(period.to).toBe(current[index + 1]?.effectiveAt ?? null))
       expect(current.every(({ knownTo }) => knownTo === null)).toBe(true)
-      expect(current[0]).toMatchObject({ effectiveAt: hour(0), revision: 0, ownerId: null })
+      expect(current[0]).toMatchObject({ effectiveAt: hour(0), place: 0 })
+      // The same that commands decide on.
+      expect(listed(fold(customer, changes.map(({ event }) => event)).ownership)).toMatchObject(current.map(({ effectiveAt, revision, ownerId }) => ({ at: effectiveAt, revision, ownerId })))
     }), { seed: 20260303 })
   })
 })
@@ -95,7 +117,7 @@ describe('a change', () => {
   test('keeps who decided it, when, why, and under which version of the ownership policy', () => {
     const { current } = withChange(historyOf(past).current, late.event, late.ordinal)
     expect(current[3]).toEqual({
-      ownerId: 'rival', basis: 'claim', actor: 'importer', onBehalfOf: null, reason: person.said, policyVersion: 6, effectiveAt: on(3, '15:00:00.000'), recordedAt: on(20), revision: 4, ordinal: 9n, to: on(4), knownFrom: 9n, knownTo: null,
+      ownerId: 'rival', basis: 'claim', actor: 'importer', onBehalfOf: null, reason: person.said, policyVersion: 6, effectiveAt: on(3, '15:00:00.000'), recordedAt: on(20), revision: 4, place: 4, ordinal: 9n, to: on(4), knownFrom: 9n, knownTo: null,
     })
     expect(current[1]).toMatchObject({ policyVersion: 6, ordinal: 2n })
     expect(current[4]).toMatchObject({ policyVersion: null })
@@ -104,6 +126,14 @@ describe('a change', () => {
     const same: Change = { event: recorded(claimed('rival', { effectiveAt: on(4), recordedAt: on(20) }), 4), ordinal: 9n }
     const { current } = historyOf([...past, same])
     expect(current.map((period) => [period.ownerId, isEmpty(period)])).toEqual([[null, false], ['clerk', false], [null, false], ['colleague', true], ['rival', false]])
+  })
+  test('that corrects another takes it out: what was known of it ends, and what came after stands', () => {
+    const correction: Change = { event: recorded(corrected(1, 'clerk', 'rival', { effectiveAt: on(2), recordedAt: on(20) }), 4), ordinal: 9n }
+    const { current, closed } = withChange(historyOf(past).current, correction.event, correction.ordinal)
+    expect(current.map(({ ownerId, basis, effectiveAt, to, knownFrom }) => [ownerId, basis, effectiveAt, to, knownFrom])).toEqual([
+      [null, 'first-entry', on(1), on(2), 2n], ['rival', 'correction', on(2), on(3), 9n], [null, 'voluntary-release', on(3), on(4), 4n], ['colleague', 'claim', on(4), null, 4n],
+    ])
+    expect(closed).toMatchObject([{ ownerId: 'clerk', effectiveAt: on(2), to: on(3), knownFrom: 3n, knownTo: 9n }])
   })
   test('whose reason was erased has none', () => {
     const erased = recorded<CustomerEvent>({ type: 'OwnershipClaimed', data: { ownerId: 'clerk', basis: 'claim', reason: { erased: true } } }, 1)

@@ -1,11 +1,16 @@
-import { isPlaceholder, type Template } from '../../domain/category/template.ts'
-import { customer as customerDecider, type FieldValues } from '../../domain/customer/customer.ts'
-import { missingAt, requiredAt } from '../../domain/customer/profile.ts'
-import { templateOf, type Organisation } from '../../domain/organisation/organisation.ts'
-import type { FieldProblem } from '../../domain/rejection.ts'
+import { isPlaceholder, type Template } from '../category/template.ts'
+import { customer as customerDecider, type Customer, type FieldValues } from './customer.ts'
+import { missingAt, requiredAt } from './profile.ts'
+import { templateOf, type Organisation } from '../organisation/organisation.ts'
+import type { FieldProblem } from '../rejection.ts'
 
 /** What is read of a customer to tell whether its record is complete. */
 export type Held = { name: string | null; category: string; stage: string; fields: FieldValues; contacts: readonly { contactId: string; name: string | null; fields: FieldValues }[] }
+
+/** What is read of a customer, as its own state has it. */
+export const heldOf = ({ name, category, stage, fields, contacts }: Customer): Held => ({
+  name: name ?? null, category, stage, fields, contacts: [...contacts].map(([contactId, contact]) => ({ contactId, name: contact.name ?? null, fields: contact.fields })),
+})
 
 /** Whether anything is asked of a record: the stage asks for completeness, or the template for a field there. */
 const asks = (organisation: Organisation, template: Template, stage: string): boolean =>
