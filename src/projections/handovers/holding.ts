@@ -2,9 +2,9 @@ import { sql, type Kysely } from 'kysely'
 import { z } from 'zod'
 import { customer, ownerOf, ownershipNow, type Customer } from '../../domain/customer/customer.ts'
 import type { CustomerEvent, StoredFields } from '../../domain/customer/events.ts'
-import { listed, withChange, type OwnershipChanges } from '../../domain/customer/ownership-changes.ts'
 import type { Recorded } from '../../domain/decider.ts'
 import { regionOf } from '../../domain/handover/region.ts'
+import { StoredChanges, storedChanges } from '../owner-changes.ts'
 import type { HandoverTables } from './tables.ts'
 
 /** A customer as far as a handover goes by it, and by which event its present owner came to hold it. */
@@ -16,7 +16,7 @@ const others: ReadonlySet<CustomerEvent['type']> = new Set(['CustomerCreated', '
 
 const Row = z.object({
   customer_id: z.string(), ordinal: z.string(), owner_id: z.string().nullable(), held_ordinal: z.string(), held_since: z.number(), tier: z.string(), category: z.string(), region: z.string().nullable(),
-  ownership: z.array(z.tuple([z.string(), z.number(), z.string().nullable()])), absorbed_into: z.string().nullable(),
+  ownership: StoredChanges, absorbed_into: z.string().nullable(),
 })
 
 export const loadHoldings = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Holding>> => {
@@ -25,7 +25,7 @@ export const loadHoldings = async (db: Kysely<unknown>, schema: string, customer
     customerId: row.customer_id, ordinal: BigInt(row.ordinal), region: row.region, ownerId: row.owner_id, heldOrdinal: BigInt(row.held_ordinal), heldSince: row.held_since,
     state: {
       ...customer.initialState, status: 'entered', tier: row.tier, category: row.category, absorption: row.absorbed_into === null ? null : { mergeId: '', into: row.absorbed_into },
-      ownership: row.ownership.reduce<OwnershipChanges>((changes, [at, revision, ownerId]) => withChange(changes, { at, revision, ownerId }), null),
+      ownership: row.ownership,
     },
   }]))
 }
@@ -45,5 +45,5 @@ export const evolveHolding = (customerId: string, before: Holding | undefined, e
 
 export const toHoldingRow = ({ customerId, ordinal, state, region, ownerId, heldOrdinal, heldSince }: Holding): HandoverTables['holding'] => ({
   customer_id: customerId, ordinal: String(ordinal), owner_id: ownerId, held_ordinal: String(heldOrdinal), held_since: heldSince, tier: state.tier, category: state.category, region,
-  ownership: JSON.stringify(listed(state.ownership).map(({ at, revision, ownerId: owner }) => [at, revision, owner])), absorbed_into: state.absorption?.into ?? null,
+  ownership: storedChanges(state.ownership), absorbed_into: state.absorption?.into ?? null,
 })
