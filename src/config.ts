@@ -54,6 +54,7 @@ const Environment = z.object({
   KEHU_ANALYST_ROLE: withDefault(z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be the name of a Postgres role'), 'kehu_analyst'),
   KEHU_RESERVATION_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(10, 'must be at least 10 ms').max(60_000, 'must be at most 60000 ms'), 2000),
   KEHU_START_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(0).max(600_000, 'must be at most 600000 ms'), 30_000),
+  KEHU_DATABASE_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(500, 'must be at least 500 ms').max(60_000, 'must be at most 60000 ms'), 10_000),
   KEHU_READ_WAIT_MS: withDefault(z.coerce.number('must be milliseconds').int().min(0).max(60_000, 'must be at most 60000 ms'), 5000),
 })
 
@@ -95,6 +96,7 @@ export const readConfig = (environment: Record<string, string | undefined>) => {
     analystRole: data.KEHU_ANALYST_ROLE,
     reservationWaitMs: data.KEHU_RESERVATION_WAIT_MS,
     startWaitMs: data.KEHU_START_WAIT_MS,
+    databaseWaitMs: data.KEHU_DATABASE_WAIT_MS,
     readWaitMs: data.KEHU_READ_WAIT_MS,
   }
 }

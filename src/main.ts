@@ -8,11 +8,12 @@ import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
 import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
-import type { FindDue } from './commands/processes/deadlines.ts'
+import { PROCESS as HANDOVERS, runHandovers } from './commands/processes/handovers.ts'
 import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
 import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
+import { dueByProcess, makeComplaintFinder } from './due.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
 import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
@@ -26,12 +27,10 @@ import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
-import { complaints } from './projections/complaints/project.ts'
-import { dueDeadlines } from './projections/complaints/queries.ts'
+import { makeCountHoldings } from './projections/customer-lookup/holdings.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
-import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
-import { recordReports } from './projections/record-reports/project.ts'
-import { dueReports } from './projections/record-reports/queries.ts'
+import { makeHandoverBook } from './projections/handovers/work.ts'
+import { makeReadModels, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
@@ -61,10 +60,10 @@ export type Core = {
 /** Connects, migrates, and opens the log (giving an empty one its defaults). */
 export const openCore = async (config: Config, connectionString: string, report: (message: string) => void, observe?: Runtime['observe']): Promise<Core> => {
   const secrets = await loadSecrets(config)
-  const { pool, db, store, keyring, codec, close: closeStorage } = await openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
+  const { pool, db, queries, store, keyring, codec, close: closeStorage } = await openStorage({ ...config, connectionString, masterKeys: secrets.masterKeys })
   await migrate(db)
   const analystRole = await ensureAnalystRole(db, config.analystRole, report)
-  const readModels = makeReadModels({ db, connectionString, head: store.head, waitMs: config.readWaitMs })
+  const readModels = makeReadModels({ db: queries, connectionString, head: store.head, waitMs: config.readWaitMs, databaseWaitMs: config.databaseWaitMs })
   const runtime: Runtime = {
     store,
     codec,
@@ -76,7 +75,10 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    holdings: makeCountHoldings(readModels),
     findAttempts: makeFindAttempts(pool),
+    findComplaints: makeComplaintFinder(readModels),
+    handovers: makeHandoverBook(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -186,14 +188,14 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
 
     const [currentKey, ...earlierKeys] = secrets.masterKeys
     const projector = startProjector(
-      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), placeId, earlierPlaces: [...earlierPlaces], analystRole },
+      { connectionString, masterKeys: [base64(currentKey), ...earlierKeys.map(base64)], ...logIn(config), databaseWaitMs: config.databaseWaitMs, placeId, earlierPlaces: [...earlierPlaces], analystRole },
       ({ model, level, message }) => logger[level]({ model }, message),
     )
     started.push(projector.stop)
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels), 'report-deadlines': reportDeadlines(readModels) }, others: signingRoots(core, logger),
+      runtime, log: processLog, connectionString, due: dueByProcess(runtime, readModels), others: { ...signingRoots(core, logger), ...handingOver(core) },
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -261,27 +263,9 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
 const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
   rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
 
-/** What is due, as a read model has it; nothing while it is being built. */
-const orNothingYet = (find: FindDue): FindDue => (now, limit) =>
-  find(now, limit).catch((error: unknown) => {
-    if (error instanceof ModelBuilding) return { due: [], next: null }
-    throw error
-  })
-
-/** The deadlines of complaints. */
-const complaintDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
-  const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
-  return {
-    next: result.next,
-    due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
-  }
-})
-
-/** Until when record reports are to be judged. */
-const reportDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
-  const { result } = await readModels.query(recordReports, {}, (db, schema) => dueReports(db, schema, now, limit))
-  return { next: result.next, due: result.due.map(({ reportId, deadlineAt }) => ({ at: deadlineAt, intent: { command: 'pass-report-deadline', key: `deadline/${reportId}/${deadlineAt}`, body: { reportId, deadlineAt } } })) }
-})
+/** The process that moves the customers of handovers. */
+const handingOver = ({ runtime, processLog: log, readModels }: Core): NonNullable<ProcessDependencies['others']> =>
+  ({ [HANDOVERS]: (until) => runHandovers({ runtime, log, book: makeHandoverBook(readModels) }, until) })
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })

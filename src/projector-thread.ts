@@ -15,8 +15,8 @@ const port = parentPort
 if (process.platform === 'linux') setPriority(0, Math.min(19, getPriority(0) + NICER))
 const tell = (message: ProjectorMessage) => port.postMessage(message)
 
-const { connectionString, masterKeys: [current, ...earlier], eventStoreUrl, eventStorePrefix, ...log } = ProjectorTask.parse(workerData)
-const storage = await openStorage({ connectionString, masterKeys: [Buffer.from(current, 'base64'), ...earlier.map((key) => Buffer.from(key, 'base64'))], eventStoreUrl, eventStorePrefix })
+const { connectionString, masterKeys: [current, ...earlier], eventStoreUrl, eventStorePrefix, databaseWaitMs, ...log } = ProjectorTask.parse(workerData)
+const storage = await openStorage({ connectionString, masterKeys: [Buffer.from(current, 'base64'), ...earlier.map((key) => Buffer.from(key, 'base64'))], eventStoreUrl, eventStorePrefix, databaseWaitMs })
 const { db, store, codec } = storage
 const stop = new AbortController()
 port.once('message', () => stop.abort())

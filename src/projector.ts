@@ -11,6 +11,7 @@ export const ProjectorTask = z.object({
   masterKeys: z.tuple([z.string()], z.string()),
   eventStoreUrl: z.string().optional(),
   eventStorePrefix: z.string().optional(),
+  databaseWaitMs: z.int(),
   placeId: z.string(),
   earlierPlaces: z.array(z.string()),
   analystRole: z.string().nullable(),

@@ -34,6 +34,7 @@ const wrong: Record<string, string[]> = {
   KEHU_ANALYST_ROLE: ['Secret-Word', 'a; drop role b', 'x'.repeat(64)],
   KEHU_RESERVATION_WAIT_MS: ['soon', '9', '60001', '10.5'],
   KEHU_START_WAIT_MS: ['never', '-1', '600001'],
+  KEHU_DATABASE_WAIT_MS: ['soon', '499', '60001'],
   KEHU_READ_WAIT_MS: ['later', '-1', '60001'],
 }
 
@@ -72,7 +73,7 @@ test('several names of one server’s protocol are taken, with credentials and o
 describe('an environment that says nothing', () => {
   const defaults = {
     port: 8080, host: '127.0.0.1', dataDir: '.kehu', databaseUrl: undefined, eventStoreUrl: undefined, eventStorePrefix: undefined, logLevel: 'info', masterKey: undefined, oldMasterKeys: [], identityKey: undefined, signingKey: undefined, publicKey: undefined,
-    jwksUrl: undefined, tokenIssuer: 'kehu', rootKey: undefined, oldRootKey: undefined, rootEvery: { events: 10_000, ms: 600_000 }, rootsFile: '.kehu/roots.ndjson', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, startWaitMs: 30_000, readWaitMs: 5000,
+    jwksUrl: undefined, tokenIssuer: 'kehu', rootKey: undefined, oldRootKey: undefined, rootEvery: { events: 10_000, ms: 600_000 }, rootsFile: '.kehu/roots.ndjson', timeZone: 'Asia/Shanghai', analystRole: 'kehu_analyst', reservationWaitMs: 2000, startWaitMs: 30_000, databaseWaitMs: 10_000, readWaitMs: 5000,
   }
   test('has defaults', () => {
     expect(readConfig({})).toMatchObject(defaults)
@@ -89,9 +90,9 @@ describe('an environment that says nothing', () => {
 test('an environment that says everything is taken at its word', () => {
   expect(readConfig({
     PORT: '0', HOST: '0.0.0.0', KEHU_DATA_DIR: '/var/kehu', DATABASE_URL: 'postgresql://u:p@db:5432/kehu?sslmode=require', LOG_LEVEL: 'silent', KEHU_MASTER_KEY: ` ${key}\n`, KEHU_OLD_MASTER_KEYS: `${key}, ${key},`, KEHU_IDENTITY_KEY: key,
-    KEHU_SIGNING_KEY: privateKey, KEHU_JWKS_URL: 'https://example.com/jwks', KEHU_TOKEN_ISSUER: 'bank', KEHU_ROOT_KEY: privateKey, KEHU_ROOT_EVERY: '1 minute', KEHU_ROOTS_FILE: '/audit/roots.ndjson', KEHU_TIME_ZONE: 'UTC', KEHU_ANALYST_ROLE: 'reports', KEHU_RESERVATION_WAIT_MS: '10', KEHU_READ_WAIT_MS: '0',
+    KEHU_SIGNING_KEY: privateKey, KEHU_JWKS_URL: 'https://example.com/jwks', KEHU_TOKEN_ISSUER: 'bank', KEHU_ROOT_KEY: privateKey, KEHU_ROOT_EVERY: '1 minute', KEHU_ROOTS_FILE: '/audit/roots.ndjson', KEHU_TIME_ZONE: 'UTC', KEHU_ANALYST_ROLE: 'reports', KEHU_RESERVATION_WAIT_MS: '10', KEHU_DATABASE_WAIT_MS: '500', KEHU_READ_WAIT_MS: '0',
   })).toMatchObject({
     port: 0, host: '0.0.0.0', dataDir: '/var/kehu', databaseUrl: 'postgresql://u:p@db:5432/kehu?sslmode=require', logLevel: 'silent', masterKey: Buffer.alloc(32, 7), oldMasterKeys: [Buffer.alloc(32, 7), Buffer.alloc(32, 7)], identityKey: Buffer.alloc(32, 7),
-    signingKey: privateKey, publicKey: undefined, jwksUrl: 'https://example.com/jwks', tokenIssuer: 'bank', rootKey: privateKey, rootEvery: { events: null, ms: 60_000 }, rootsFile: '/audit/roots.ndjson', timeZone: 'UTC', analystRole: 'reports', reservationWaitMs: 10, readWaitMs: 0,
+    signingKey: privateKey, publicKey: undefined, jwksUrl: 'https://example.com/jwks', tokenIssuer: 'bank', rootKey: privateKey, rootEvery: { events: null, ms: 60_000 }, rootsFile: '/audit/roots.ndjson', timeZone: 'UTC', analystRole: 'reports', reservationWaitMs: 10, databaseWaitMs: 500, readWaitMs: 0,
   })
 })

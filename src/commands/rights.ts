@@ -1,6 +1,7 @@
 import type { Complaint } from '../domain/complaint/complaint.ts'
 import { ownerOf, ownershipAt, responsibleFor, type Customer } from '../domain/customer/customer.ts'
 import type { Caller, Instant, Role } from '../domain/decider.ts'
+import { sharedForWork } from '../domain/customer/shares.ts'
 import { isBelow, type Organisation } from '../domain/organisation/organisation.ts'
 import type { RecordReport } from '../domain/record-report/record-report.ts'
 import { reject, type Rejection } from '../domain/rejection.ts'
@@ -42,13 +43,7 @@ export const inDepartmentsOf = (employeeId: string, responsible: string | null, 
   return mine !== undefined && theirs !== undefined && isBelow(organisation, theirs, mine)
 }
 
-const sharedForWork = (employeeId: string, customer: Customer, organisation: Organisation): boolean => {
-  const mine = organisation.employees.get(employeeId)?.departmentId
-  return customer.shares.some((share) =>
-    share.access === 'work' && (share.with.kind === 'employee' ? share.with.id === employeeId : mine !== undefined && isBelow(organisation, mine, share.with.id)))
-}
-
-/** The refusal for a caller who may not do this to this customer; undefined for one who may. */
+/** The refusal for a caller who may not do this to this customer, whose shares are those in force; undefined for one who may. */
 export const refusalFor = (right: Right, caller: Caller, customer: Customer, organisation: Organisation): Rejection | undefined => {
   if (!overCustomers.has(right) || caller.role === 'system' || customer.status === 'none') return undefined
   const { employeeId } = caller
@@ -74,6 +69,13 @@ export const refusalOver = (caller: Caller, ownerId: string | null, organisation
   if (role === 'system' || ownerId === null || ownerId === employeeId) return undefined
   if (role === 'manager' && employeeId !== null && inDepartmentsOf(employeeId, ownerId, organisation)) return undefined
   return reject('not-permitted', 'The customer was owned by another employee at that time.', { extensions: { ownerId } })
+}
+
+/** What is decided over an employee is decided by managers of their department and above. */
+export const refusalOverEmployee = (caller: Caller, employeeId: string, organisation: Organisation): Rejection | undefined => {
+  if (caller.role === 'system' || !organisation.employees.has(employeeId)) return undefined
+  if (caller.employeeId !== null && inDepartmentsOf(caller.employeeId, employeeId, organisation)) return undefined
+  return reject('not-permitted', 'The employee belongs to a department that is not yours.')
 }
 
 /** A complaint is worked by its handler, by the role of its level, and by managers over the handler's department. */

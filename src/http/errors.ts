@@ -4,6 +4,7 @@ import { OlderThanLog } from '../commands/load.ts'
 import { problem, type Problem } from '../commands/problem.ts'
 import { toFieldProblems } from '../commands/registry.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
+import { isTimeout } from '../event-store/postgres/connection.ts'
 import { whyNoWrites } from '../event-store/writes.ts'
 import { ModelBuilding, NotCaughtUp } from '../projections/read-models.ts'
 import { ProblemError } from './problem-error.ts'
@@ -44,6 +45,7 @@ const toProblem = (error: FastifyError | Error, request: FastifyRequest): { give
   if (error instanceof OlderThanLog) return plain(problem('older-than-log', 'The stream holds events of a newer version.'))
   if (error instanceof ModelBuilding) return { given: problem('model-building', `${error.model} has read up to position ${error.position} of ${error.end}.`, { extensions: { model: error.model, position: String(error.position), end: String(error.end) } }), headers: { 'retry-after': '2' } }
   if (error instanceof NotCaughtUp) return plain(problem('not-caught-up', `${error.message}.`))
+  if (isTimeout(error)) return plain(problem('log-unavailable', 'The database did not answer in time.'))
   if (isUnreachable(error)) return plain(problem('log-unavailable', 'The database is out of reach.'))
   if (error instanceof ZodError) return plain(problem('invalid-parameters', 'Parameters are not valid.', { errors: error.issues.flatMap(toFieldProblems) }))
   switch ('code' in error ? error.code : '') {
@@ -67,5 +69,5 @@ const toProblem = (error: FastifyError | Error, request: FastifyRequest): { give
 
 const isUnreachable = (error: Error): boolean => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return /^(08|57P|53)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client was closed|not queryable|connection has been discarded/i.test(error.message)
+  return /^(08|57P|53|25P03)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|timeout expired|Client was closed|not queryable|connection has been discarded/i.test(error.message)
 }

@@ -48,12 +48,14 @@ export const checkLog = async (store: EventStore, checkpoint: Checkpoint, placeI
 /** The connection or the server went away, or another transaction was in the way: the events are not at fault. */
 export const isPassing = (error: unknown): boolean => {
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return /^(08|57|53|40|55P03|25006|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|Client was closed|not queryable|connection has been discarded/i.test(error.message)))
+  return /^(08|57|53|40|55P03|25006|25P03|E[A-Z]+$)/.test(code) || (error instanceof Error && (error.name === 'EventStoreUnavailable' || /Connection terminated|timeout exceeded|timeout expired|Query read timeout|Client was closed|not queryable|connection has been discarded/i.test(error.message)))
 }
 
 /** A projection and everything applying needs. */
 export type Application = { db: Kysely<unknown>; codec: Codec; projection: Projection; build: Build }
 
+// A process that stands still in the midst of it holds up whoever takes its place, and rebuilds: for so long, then Postgres ends it.
+const NOT_FOR_EVER = "set local idle_in_transaction_session_timeout = '10s'"
 // Rows are looked up by key, but of a table that has just been filled the planner has no statistics yet, and would read all of it.
 const BY_INDEX = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
 // A commit a crash undoes takes its checkpoint with it: what it held is read again.
@@ -74,14 +76,14 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
     recordedMax = recordedMax !== null && recordedMax > stored.metadata.recordedAt ? recordedMax : stored.metadata.recordedAt
     if (!projection.kinds.includes(kindOf(stored.stream))) continue
     const event = openedEvent(stored)
-    if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax })
+    if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax, eventId: stored.id })
     else unknownTypes.add(stored.type)
   }
   const last = batch.events.at(-1)
   // The place of that event, not where reading has got to: at the next start it must be found there.
   const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
   await db.transaction().execute(async (trx) => {
-    await sql.raw(batch.caughtUp ? BY_INDEX : `${BY_INDEX}; ${CATCHING_UP}`).execute(trx)
+    await sql.raw([NOT_FOR_EVER, BY_INDEX, ...(batch.caughtUp ? [] : [CATCHING_UP])].join('; ')).execute(trx)
     // Before anything is written, so that a runner that lost its place waits here and then writes nothing.
     if (!(await moveCheckpoint(trx, projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
     if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)

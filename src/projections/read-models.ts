@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely'
-import type { Position } from '../event-store/port.ts'
+import { EventStoreUnavailable, type Position } from '../event-store/port.ts'
+import { within } from '../event-store/waiting.ts'
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { listen } from './listen.ts'
 import { schemaOf, type Projection } from './projection.ts'
@@ -34,8 +35,10 @@ export type ReadModels = {
 
 const POLL_MS = 100
 
-export const makeReadModels = (options: { db: Kysely<unknown>; connectionString: string; head: () => Promise<Position>; waitMs: number }): ReadModels => {
-  const { db, head } = options
+const tooLate = () => new EventStoreUnavailable('the read models did not answer in time')
+
+export const makeReadModels = (options: { db: Kysely<unknown>; connectionString: string; head: () => Promise<Position>; waitMs: number; databaseWaitMs?: number }): ReadModels => {
+  const { db, head, databaseWaitMs = 10_000 } = options
   const seenReady = new Set<string>()
   const waiting = new Set<{ model: string; version: number; position: bigint; wake: () => void }>()
   const listener = listen(options.connectionString, 'kehu_projection', (payload) => {
@@ -60,7 +63,7 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
     const building = async (position: bigint) => new ModelBuilding(projection.model, position, await head())
     // While its last indexes are made its tables are locked: until it is known to be ready nobody waits for them.
     if (!seenReady.has(schemaOf(projection))) {
-      const checkpoint = await readCheckpoint(db, projection)
+      const checkpoint = await within(databaseWaitMs, tooLate, readCheckpoint(db, projection))
       if (!checkpoint?.ready) throw await building(checkpoint?.position ?? 0n)
       seenReady.add(schemaOf(projection))
     }
@@ -76,21 +79,24 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
 
   /**
    * Asks of one snapshot of a model's tables, taken once they are locked, and of its checkpoint. Beginning, locking
-   * and the checkpoint are one trip to Postgres; nobody waits for the end, which changes nothing.
+   * and the checkpoint are one trip to Postgres, which is waited for as long as for any of the log; nobody waits for the
+   * end, which changes nothing.
    */
   const snapshot = <T>(projection: Projection, ask: (trx: Kysely<unknown>, checkpoint: Checkpoint | undefined) => Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
+      const impatience = setTimeout(() => reject(tooLate()), databaseWaitMs)
       db.connection().execute(async (connection) => {
         try {
           const begun = sql.raw(`start transaction isolation level repeatable read read only; ${lockStatement(schemaOf(projection), projection.tables, 'access share')}`).execute(connection)
           const [, checkpoint] = await inOrder(begun, readCheckpoint(connection, projection))
+          clearTimeout(impatience)
           resolve(await ask(connection, checkpoint))
         } catch (error) {
           reject(error)
         } finally {
           await sql`rollback`.execute(connection)
         }
-      }).catch(reject)
+      }).catch(reject).finally(() => clearTimeout(impatience))
     })
 
   return {

@@ -8,6 +8,7 @@ import { chainFault, emptyHead, headAfter } from '../../src/event-store/chain.ts
 import { EventStoreUnavailable, type EventStore } from '../../src/event-store/port.ts'
 import { makePostgresEventStore } from '../../src/event-store/postgres/store.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { startProxy } from '../torture/proxy.ts'
 import { appendTogetherContract, makeTogether } from './contract-together.ts'
 import { collect, contend, eventStoreContract, expectWhole, follow, inTurn, makeAttempt, makeEvents, makeReceipt, makeWriter, newStream, readLog, times, until } from './contract.ts'
 
@@ -224,6 +225,23 @@ describe('the log in Postgres', () => {
   it('tells a subscriber at once of a kind that cannot be', async () => {
     const subscribing = collect(store.subscribe({ after: 0n, kinds: ['record-report'], signal: AbortSignal.timeout(2000) }))
     await expect(subscribing).rejects.toThrow('a stream kind is one word')
+  })
+
+  it('gives readers within moments what they are not told of: notifications are lost', async () => {
+    const address = new URL(database.url)
+    const proxy = await startProxy(Number(address.port))
+    const deaf = makePostgresEventStore({ connectionString: Object.assign(address, { port: String(proxy.port) }).href, pool: database.pool })
+    proxy.deafen(true)
+    const subscriber = follow(deaf, { after: await store.head() })
+    // Twice: the first may be found because it had just begun to listen.
+    await inTurn(2, async () => {
+      const { result } = await makeWriter(second).append()
+      if (result.outcome === 'appended') await subscriber.reached(result.position)
+    })
+    expect(subscriber.events()).toHaveLength(2)
+    await subscriber.stop()
+    await deaf.close()
+    await proxy.close()
   })
 
   it('goes on after an outage longer than a reader’s patience', async () => {

@@ -80,7 +80,8 @@ export const upsetsOfPostgres = ({ proxy, directUrl, services, freeze }: Pick<Cl
         const service = random.anyOf(services.filter(({ state }) => state === 'up'))
         const thaw = service && freeze(service)
         if (!thaw) return false
-        await pause(random.between(200, 2000))
+        // Now and then for longer than it may lead without being heard of.
+        await pause(random.between(200, 4500))
         thaw()
         return true
       },

@@ -25,6 +25,9 @@ export type ScanOptions = {
 }
 export type ScanSummary = Scan & { weightsVersion: number; opened: number; finished: boolean }
 
+/** Nobody waits to take over, and comparing keeps it from saying that it is still there. */
+const LEASE_MS = 60_000
+
 /**
  * Compares all customers with each other, by the weights in force when it began, and opens a case for each pair that
  * is likely one. A stretch counts as done when its cases are open, so that a run that was interrupted goes on where it was
@@ -32,7 +35,7 @@ export type ScanSummary = Scan & { weightsVersion: number; opened: number; finis
  * left as it is.
  */
 export const runScan = async ({ db, runtime, connectionString }: Pick<Core, 'db' | 'runtime' | 'connectionString'>, { anew = false, signal, onProgress }: ScanOptions = {}): Promise<ScanSummary> => {
-  const leader = await lead(connectionString, 'kehu duplicates scan')
+  const leader = await lead(connectionString, 'kehu duplicates scan', LEASE_MS)
   if (!leader) throw new Error('A scan for duplicates is running already: wait until it is done.')
   try {
     if (!(await readCheckpoint(db, duplicates))?.ready) throw new Error('The read model duplicates has not been built yet: start the service, and wait until kehu projections calls it ready.')

@@ -5,8 +5,9 @@ export const isConnectionError = (error: unknown): boolean => {
   if (!(error instanceof Error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   // 08 connection exceptions, 57P admin or crash shutdown, 53300 too many connections; Node's own socket errors;
-  // what pg and Kysely say of a connection that went away. 25006 and 53100: read-only and full disk, which pass too.
-  return /^(08|57P|53)/.test(code) || code === '25006' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded|Query read timeout|Client was closed|not queryable|connection has been discarded/i.test(error.message)
+  // what pg and Kysely say of a connection that went away. 25006 and 53100: read-only and full disk, which pass too;
+  // 25P03: a process that stood still in the midst of a transaction.
+  return /^(08|57P|53)/.test(code) || code === '25006' || code === '25P03' || /^E[A-Z]+$/.test(code) || /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded|Query read timeout|Client was closed|not queryable|connection has been discarded/i.test(error.message)
 }
 
 /** What is asked of Postgres; that it is out of reach is told in the port's words. */
@@ -21,12 +22,15 @@ export const reaching = async <T>(work: Promise<T>): Promise<T> => {
 /** Nothing came back in the time a query may take. */
 export const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
 
+/** How a connection is made: given up in time; one that nothing has come over for a while asks whether the other end is there. */
+export const connecting = (waitMs = 5000) => ({ connectionTimeoutMillis: Math.min(5000, waitMs), keepAlive: true, keepAliveInitialDelayMillis: 5000 })
+
 /** One connection that is made again when it is lost. Who finds it broken drops it: that one, not the next. */
 export const makeReconnecting = (connectionString: string, name: string, more: pg.ClientConfig = {}) => {
   let current: Promise<pg.Client> | undefined
 
   const connect = async (forget: () => void): Promise<pg.Client> => {
-    const fresh = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true, ...more })
+    const fresh = new pg.Client({ connectionString, application_name: name, ...connecting(), ...more })
     fresh.on('error', forget)
     fresh.on('end', forget)
     try {

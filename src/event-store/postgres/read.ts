@@ -9,6 +9,8 @@ const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
 const MOST_TOGETHER = 64
 const LANES = 4
+/** Positions looked through at once for events of some kinds: nothing takes as long as the log is long. */
+const STRETCH = 250_000n
 
 export const makeReader = (pool: Pool) => {
   /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
@@ -87,24 +89,27 @@ export const makeReader = (pool: Pool) => {
 
   /**
    * One batch after a position, and where the log ends, of one snapshot: what lies before that end is committed
-   * (positions are given and committed in one order), so nothing up to there can still appear.
+   * (positions are given and committed in one order), so nothing up to there can still appear. Of some kinds alone
+   * no more than a stretch of the log is looked through at once: however few there are, the answer comes in time.
    */
   const readBatch = async ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
-    const { rows: found } = await pool.query<(EventRow | { position: null }) & { log_end: string }>(
-      `select l.log_end, e.* from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as l
+    const { rows: found } = await pool.query<(EventRow | { position: null }) & { log_end: string; reach: string }>(
+      `select l.log_end, l.reach, e.*
+       from (select log_end, ${kinds ? `least(log_end, $1::bigint + ${STRETCH})` : 'log_end'} as reach
+             from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as known) as l
        left join lateral (
          select ${eventColumns} from kehu.event
-         where position > $1 and position <= l.log_end and ${kindFilter(kinds)}${types ? ' and type = any($3::text[])' : ''} order by position limit $2
+         where position > $1 and position <= l.reach and ${kindFilter(kinds)}${types ? ' and type = any($3::text[])' : ''} order by position limit $2
        ) as e on true
        order by e.position`,
       types ? [after, batchSize, types] : [after, batchSize],
     )
-    const end = BigInt(found[0]?.log_end ?? 0)
-    if (end <= after) return { events: [], position: after, caughtUp: true }
+    const [last, end] = [BigInt(found[0]?.log_end ?? 0), BigInt(found[0]?.reach ?? 0)]
+    if (last <= after) return { events: [], position: after, caughtUp: true }
     const rows = found.filter((row) => row.position !== null)
     const events = rows.map(toRecordedEvent)
     const position = rows.length === batchSize ? (events.at(-1)?.position ?? end) : end
-    return { events, position, caughtUp: position === end }
+    return { events, position, caughtUp: position === last }
   }
 
   async function* readAll(options: ReadAllOptions): AsyncIterable<Batch> {
