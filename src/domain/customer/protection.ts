@@ -1,6 +1,7 @@
 import type { Instant, Recorded } from '../decider.ts'
 import { categoryChain, type Organisation } from '../organisation/organisation.ts'
 import type { CustomerEvent } from './events.ts'
+import type { OwnershipChanges } from './ownership-changes.ts'
 
 // What a customer's stream says of its protection 保护期, and when that ends by the policy.
 export type Protection = {
@@ -24,7 +25,8 @@ export const unprotected: Protection = { holder: { ownerId: null, at: '' }, from
 const heldBy = (state: Protection, event: Recorded<CustomerEvent>, ownerId: string | null, gaveUp: Protection['gaveUp'] = null): Protection =>
   event.effectiveAt < state.holder.at ? state : { ...state, holder: { ownerId, at: event.effectiveAt }, from: event.recordedAt, warnedSince: null, gaveUp }
 
-export const applyProtection = (state: Protection, event: Recorded<CustomerEvent>): Protection => {
+/** After an event; `ownership`: the changes of owner after it, of which a correction may leave another in force. */
+export const applyProtection = (state: Protection, event: Recorded<CustomerEvent>, ownership: OwnershipChanges): Protection => {
   switch (event.type) {
     case 'CustomerCreated':
       return { ...state, holder: { ownerId: null, at: event.effectiveAt }, from: event.recordedAt }
@@ -37,7 +39,11 @@ export const applyProtection = (state: Protection, event: Recorded<CustomerEvent
       return heldBy(state, event, null, isGivenUp(event.data.basis) ? { ownerId: event.data.from, at: event.recordedAt } : null)
     case 'MergeReversed':
       // Whoever has it back must be able to act.
-      return { ...state, from: event.recordedAt, warnedSince: null }
+      return { ...state, holder: { ownerId: event.data.ownerId, at: event.effectiveAt }, from: event.recordedAt, warnedSince: null }
+    case 'OwnershipCorrected': {
+      const holder = { ownerId: ownership?.change.ownerId ?? null, at: ownership?.change.at ?? state.holder.at }
+      return holder.ownerId === state.holder.ownerId ? { ...state, holder } : { ...state, holder, from: event.recordedAt, warnedSince: null, gaveUp: null }
+    }
     case 'ProtectionRenewed':
       return { ...state, from: event.recordedAt, renewedBy: event.commandId }
     case 'ProtectionLapseWarned':
