@@ -1,9 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import { z } from 'zod'
-import type { CountHoldings } from '../../commands/holdings.ts'
 import type { Holdings } from '../../domain/portfolio/limits.ts'
-import { ModelBuilding, NotCaughtUp, type ReadModels } from '../read-models.ts'
-import { customerLookup } from './project.ts'
 
 const Counts = z.array(z.object({ tier: z.string(), count: z.number().int() }))
 const Held = z.array(z.object({ customer_id: z.string() }))
@@ -16,16 +13,5 @@ export const holdingsOf = async (db: Kysely<unknown>, schema: string, employeeId
   return {
     byTier: Object.fromEntries(Counts.parse(counts.rows).map(({ tier, count }) => [tier, count])),
     held: new Set(Held.parse(held.rows).map((row) => row.customer_id)),
-  }
-}
-
-/** The counting that commands are handed: from this read model, as late as they ask. */
-export const makeCountHoldings = (readModels: ReadModels): CountHoldings => async (employeeId, { after, ...asked }) => {
-  try {
-    return (await readModels.query(customerLookup, { after }, (db, schema) => holdingsOf(db, schema, employeeId, asked))).result
-  } catch (error) {
-    if (error instanceof ModelBuilding) return 'model-building'
-    if (error instanceof NotCaughtUp) return 'not-caught-up'
-    throw error
   }
 }
