@@ -231,6 +231,8 @@ describe('a customer, whatever was done to it', () => {
         expect(changes[0]?.at).toBe(log.find(({ type }) => type === 'CustomerCreated')?.effectiveAt)
         for (const at of changes.flatMap((change) => [change.at, new Date(Date.parse(change.at) - 1).toISOString(), later(change.at)])) expect(ownershipAt(state, at)?.ownerId).toBe(ownerByDefinition(log, at))
         expect(ownershipNow(state)).toBe(ownershipAt(state, instant(steps)))
+        // Whoever is protected is who holds it, also after a correction.
+        if (changes.length > 0) expect(state.protection.holder).toEqual({ ownerId: ownershipNow(state)?.ownerId, at: ownershipNow(state)?.at })
       })
       // In any order and with any left out, as no log has them, events are folded without an error.
       const { log } = stream('c')
