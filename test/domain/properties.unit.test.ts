@@ -189,7 +189,7 @@ const customerStep: fc.Arbitrary<CustomerStep> = fc.oneof(
 )
 
 const strict = withCategory({ categoryId: 'strict', fields: [field('source'), field('address', { personal: true, requiredFrom: 'prospect' })], contactFields: [field('role', { requiredFrom: 'prospect' })] })
-const organisations: Organisation[] = [strict, withPolicy('ownership', { backdatingDays: 3, protection: { days: 1, warnDays: 0.9, exempt: { openComplaint: true, recentPurchaseDays: 1 } }, pool: { coolOffDays: 20 } }, strict), departed('rival', withPolicy('ownership', { backdatingDays: 40, pool: { coolOffDays: 40 } }, strict)), withCategory({ categoryId: 'strict', version: 2, fields: [field('source', { requiredFrom: 'target' })] }, strict)]
+const organisations: Organisation[] = [strict, withPolicy('ownership', { backdatingDays: 3, protection: { days: 1, warnDays: 0.9, exempt: { openComplaint: true, recentPurchaseDays: 1 } }, pool: { coolOffDays: 20 } }, strict), departed('rival', withPolicy('ownership', { backdatingDays: 40, protection: { days: 2, warnDays: 2, exempt: { openComplaint: true, recentPurchaseDays: null } }, pool: { coolOffDays: 40 } }, strict)), withCategory({ categoryId: 'strict', version: 2, fields: [field('source', { requiredFrom: 'target' })] }, strict)]
 const caller = fc.oneof(
   { arbitrary: employeeId.map((id): Caller => ({ actor: id, role: 'clerk', employeeId: id, onBehalfOf: null })), weight: 4 },
   fc.constantFrom('clerk', null).map((id): Caller => ({ actor: 'importer', role: 'system', employeeId: id, onBehalfOf: id })),

@@ -16,7 +16,7 @@ const Time = z.date().transform((date) => date.toISOString())
 export const Row = z.object({
   customer_id: z.string(), survivor_id: z.string(), absorbed_into: z.string().nullable(), category: z.string(), tier: z.string(), ownership: StoredChanges, owner_id: z.string().nullable(), owner_at: Time, protected_from: Time, locked: z.boolean(),
   lock_until: Time.nullable(), warned_since: Time.nullable(), followed_up_at: Time.nullable(), bought_at: Time.nullable(), open_complaints: z.number(),
-  since: Time, all_bought_at: Time.nullable(), all_open_complaints: z.number(), warned: z.boolean(), ownership: StoredChanges,
+  since: Time, all_bought_at: Time.nullable(), all_open_complaints: z.number(), warned: z.boolean(),
 })
 
 /** What a row tells of the protection itself. */
@@ -35,7 +35,7 @@ export const toRow = ({ customerId, survivorId, absorbedInto, category, tier, ow
   return {
     customer_id: customerId, survivor_id: survivorId, absorbed_into: absorbedInto, category, tier, ownership: storedChanges(ownership), owner_id: protection.holder.ownerId, owner_at: protection.holder.at, protected_from: protection.from,
     locked: protection.lock !== null, lock_until: protection.lock?.until ?? null, warned_since: protection.warnedSince, followed_up_at: own.followedUpAt, bought_at: own.boughtAt, open_complaints: own.openComplaints,
-    since, idle_since: latest(since, facts.boughtAt) ?? since, warned: protection.warnedSince === since, all_bought_at: facts.boughtAt, all_open_complaints: all.reduce((sum, one) => sum + one.openComplaints, 0), ownership: storedChanges(ownership),
+    since, idle_since: latest(since, facts.boughtAt) ?? since, warned: protection.warnedSince === since, all_bought_at: facts.boughtAt, all_open_complaints: all.reduce((sum, one) => sum + one.openComplaints, 0),
   }
 }
 

@@ -4,7 +4,7 @@ export type ProtectionTables = {
   standing: {
     customer_id: string; survivor_id: string; absorbed_into: string | null; category: string; tier: string; ownership: string; owner_id: string | null; owner_at: string; protected_from: string; locked: boolean; lock_until: string | null
     warned_since: string | null; followed_up_at: string | null; bought_at: string | null; open_complaints: number
-    since: string; idle_since: string; warned: boolean; all_bought_at: string | null; all_open_complaints: number; ownership: string
+    since: string; idle_since: string; warned: boolean; all_bought_at: string | null; all_open_complaints: number
   }
   complaint: { complaint_id: string; customer_id: string; open: boolean }
 }
@@ -36,7 +36,6 @@ export const tables: readonly Table[] = [
       { name: 'warned', type: 'boolean not null', comment: 'Whether the owner was warned of the end of this period' },
       { name: 'all_bought_at', type: 'timestamptz', comment: 'Last purchase, of all it has absorbed as well' },
       { name: 'all_open_complaints', type: 'integer not null', comment: 'Open complaints, of all it has absorbed as well' },
-      { name: 'ownership', type: 'jsonb not null', comment: 'Changes of owner, [when, revision, owner], in order of effective time', personal: true },
     ],
     constraints: ['primary key (customer_id)'],
     ownIndexes: ['(survivor_id) where absorbed_into is not null'],
