@@ -64,7 +64,7 @@ const plainLoop = async ({ db, runtime: { codec } }: Core, projection: Projectio
       ordinal += 1n
       if (event.metadata.recordedAt > recordedMax) recordedMax = event.metadata.recordedAt
       const one = opened.get(event.position)
-      if (one) projected.push({ ...trusted(one), position: event.position, ordinal, recordedMax })
+      if (one) projected.push({ ...trusted(one), position: event.position, ordinal, recordedMax, eventId: event.id })
     }
     position = rows.at(-1)?.position ?? position
     await db.transaction().execute(async (trx) => {

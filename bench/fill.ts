@@ -14,10 +14,10 @@ const CHUNK = 2000
 const jsonOf = (value: object): JsonObject => JSON.parse(JSON.stringify(value))
 
 /**
- * Writes a mix of events behind what the log holds, sealed and chained as commands would, but in bulk: straight into
+ * Writes events, the mix unless others are given, behind what the log holds, sealed and chained as commands would, but in bulk: straight into
  * the table, without receipts. Who does what in which order follows from the seed; ids of events and nonces are drawn anew.
  */
-export const fillLog = async ({ pool, keyring, events: wanted, seed, onProgress }: { pool: pg.Pool; keyring: Keyring; events: number; seed: number; onProgress?: (written: number) => void }): Promise<void> => {
+export const fillLog = async ({ pool, keyring, events: wanted, seed, happenings = mix(seed), onProgress }: { pool: pg.Pool; keyring: Keyring; events: number; seed: number; happenings?: Iterable<Happening>; onProgress?: (written: number) => void }): Promise<void> => {
   const codec = makeCodec(keyring)
   const heads = new Map<string, Head>()
   const { rows: [last] } = await pool.query<{ position: string }>('select coalesce(max(position), 0) as position from kehu.event')
@@ -55,12 +55,13 @@ export const fillLog = async ({ pool, keyring, events: wanted, seed, onProgress 
   }
 
   let chunk: Happening[] = []
-  for (const happening of mix(seed)) {
+  for (const happening of happenings) {
     chunk.push(happening)
     if (chunk.length < CHUNK && written + chunk.length < wanted) continue
     await write(chunk)
     chunk = []
     if (written >= wanted) break
   }
+  await write(chunk)
   await pool.query('vacuum analyze kehu.event')
 }

@@ -45,6 +45,25 @@ export function* mix(seed: number): Generator<Happening> {
   }
 }
 
+/** So many persons entered by one employee, who holds them all. */
+export function* portfolio(seed: number, owner: string, customers: number): Generator<Happening> {
+  const random = makeRandom(seed)
+  const tiers = ['standard', 'standard', 'preferred', 'premier'] as const
+  for (let n = 0; n < customers; n += 1) {
+    const at = new Date(EPOCH_MS + n * 60_000).toISOString()
+    const id = random.uuid()
+    const of = subject(id)
+    const entered: CustomerEvent = {
+      type: 'CustomerCreated',
+      data: {
+        category: 'individual-retail', template, name: personal(of, personName(random)), fields: { source: 'referral', address: personal(of, address(random)) },
+        identifiers: [], contacts: [], stage: defaultPolicies.stages.initial, tier: random.pick(tiers), enteredBy: owner, enteredAt: null,
+      },
+    }
+    yield { stream: `customer-${id}`, commandId: random.uuid(), actor: owner, at, policy: 'ownership', events: [entered, { type: 'OwnershipClaimed', data: { ownerId: owner, basis: 'first-entry', reason: null } }] }
+  }
+}
+
 const isStep = (step: string): step is Step => step in shares
 
 const employee = (random: Random) => `e${random.below(400)}`

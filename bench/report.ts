@@ -5,7 +5,7 @@ export type Figure = { name: string; value: number; unit: string; ratios: Record
 export type MatchingFigure = Figure & { precision: number; recall: number; f1: number }
 
 /** What a benchmark is handed. `say` tells people what is going on; figures go to standard output. */
-export type BenchmarkOptions = { say: (message: string) => void; url?: string; events?: number; size?: number; data?: string; map?: string; truth?: string }
+export type BenchmarkOptions = { say: (message: string) => void; url?: string; events?: number; size?: number; kills?: number; data?: string; map?: string; truth?: string }
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((one, other) => one - other)

@@ -4,6 +4,7 @@ import { benchmarkCatchUp } from './catch-up.ts'
 import { benchmarkCommands } from './commands.ts'
 import { benchmarkBatch, benchmarkCreate } from './create.ts'
 import { benchmarkDuplicates } from './duplicates.ts'
+import { benchmarkHandover } from './handover.ts'
 import { benchmarkEventStoreDb } from './eventstoredb.ts'
 import { benchmarkLag } from './lag.ts'
 import { benchmarkMatching } from './matching.ts'
@@ -24,6 +25,7 @@ const benchmarks: Record<string, (options: BenchmarkOptions) => Promise<Figure[]
   verify: benchmarkVerify,
   duplicates: benchmarkDuplicates,
   matching: benchmarkMatching,
+  handover: benchmarkHandover,
   eventstoredb: benchmarkEventStoreDb,
 }
 
@@ -38,7 +40,8 @@ const program = new Command('bench')
   .option('--json', 'one object a line', false)
   .option('--url <connection string>', 'an EventStoreDB server to measure against, instead of the test host in its own process')
   .option('--events <number>', 'how many events the log of catch-up, or of verify, has; a million and 200,000 unless told', count)
-  .option('--size <customers>', 'how many customers the duplicates benchmark has; a million unless told', count)
+  .option('--size <customers>', 'how many customers the duplicates benchmark has, a million unless told, or an employee hands over, 100,000 unless told', count)
+  .option('--kills <number>', 'how often the service is killed while it hands over; never unless told', Number.parseInt)
   .option('--data <csv>', 'a file of your own for the matching benchmark, with --map and --truth')
   .option('--map <yaml>', 'what its columns mean (bench/matching/*.yaml; docs/matching.md)')
   .option('--truth <column>', 'the column that tells which records are one customer')

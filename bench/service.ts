@@ -54,6 +54,19 @@ export const startService = async (folder?: string): Promise<Service> => {
   }
 }
 
+/** Kehu on a PostgreSQL that is there, which outlives it: to be killed. */
+export const startServiceOn = async (databaseUrl: string, dataDir: string): Promise<{ url: string; token: (role: string) => Promise<string>; kill: () => Promise<void>; stop: () => Promise<void> }> => {
+  const { found: url, child, stop } = await start('src/cli/kehu.ts', ['serve'], /Kehu 客户 answers at (\S+)/, { DATABASE_URL: databaseUrl, KEHU_DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'error' })
+  return {
+    url, stop,
+    token: async (role) => (await readFile(join(dataDir, 'tokens', role), 'utf8')).trim(),
+    kill: async () => {
+      child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    },
+  }
+}
+
 /** The bare routes that Kehu's are measured beside, on the same PostgreSQL. */
 export const startBareRoute = async (databaseUrl: string): Promise<{ url: string; stop: () => Promise<void> }> => {
   const { found: url, stop } = await start('bench/bare-route.ts', [databaseUrl], /(http:\S+)/)

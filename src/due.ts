@@ -1,8 +1,7 @@
 import type { FindDue } from './commands/processes/deadlines.ts'
-import type { ComplaintFinder } from './commands/protection-facts.ts'
 import type { Runtime } from './commands/runtime.ts'
 import { complaints } from './projections/complaints/project.ts'
-import { complaintsOf, dueDeadlines } from './projections/complaints/queries.ts'
+import { dueDeadlines } from './projections/complaints/queries.ts'
 import { customerLookup } from './projections/customer-lookup/project.ts'
 import { endedShares } from './projections/customer-lookup/queries.ts'
 import { dueLapses, dueWarnings, type DuePeriod } from './projections/protection/due.ts'
@@ -61,10 +60,4 @@ const whenBuilt = (find: FindDue): FindDue => async (now, limit) => {
     if (error instanceof ModelBuilding) return { due: [], next: null }
     throw error
   }
-}
-
-/** Where the complaints of customers are, as far as their read model has come. */
-export const makeComplaintFinder = (readModels: ReadModels): ComplaintFinder => async (customerIds) => {
-  const { result, asOf } = await readModels.query(complaints, {}, (db, schema) => complaintsOf(db, schema, customerIds))
-  return { complaintIds: result, position: asOf.position }
 }

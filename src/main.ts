@@ -8,11 +8,13 @@ import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
 import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
+import { PROCESS as HANDOVERS, runHandovers } from './commands/processes/handovers.ts'
 import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
 import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
-import { dueByProcess, makeComplaintFinder } from './due.ts'
+import { dueByProcess } from './due.ts'
+import { makeComplaintFinder, makeCountHoldings } from './finders.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
 import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
@@ -27,6 +29,7 @@ import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
+import { makeHandoverBook } from './projections/handovers/work.ts'
 import { makeReadModels, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
@@ -72,8 +75,10 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
+    holdings: makeCountHoldings(readModels),
     findAttempts: makeFindAttempts(pool),
     findComplaints: makeComplaintFinder(readModels),
+    handovers: makeHandoverBook(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -190,7 +195,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: dueByProcess(runtime, readModels), others: signingRoots(core, logger),
+      runtime, log: processLog, connectionString, due: dueByProcess(runtime, readModels), others: { ...signingRoots(core, logger), ...handingOver(core) },
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -257,6 +262,10 @@ const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> =>
 /** The process that signs roots, unless the configuration wants none. */
 const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): NonNullable<ProcessDependencies['others']> =>
   rootEvery.events === null && rootEvery.ms === null ? {} : { roots: (until) => makeRootSigner(roots).run(rootEvery, (message) => logger.error({ process: 'roots' }, message), until) }
+
+/** The process that moves the customers of handovers. */
+const handingOver = ({ runtime, processLog: log, readModels }: Core): NonNullable<ProcessDependencies['others']> =>
+  ({ [HANDOVERS]: (until) => runHandovers({ runtime, log, book: makeHandoverBook(readModels) }, until) })
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })

@@ -79,12 +79,12 @@ describe('protection of customers, over HTTP', () => {
   })
 
   it('what falls due while the service is killed is done once when it is back', { timeout: 120_000 }, async () => {
-    const li = place.as('clerk', 'li')
+    const li = () => place.as('clerk', 'li')
     await protectFor(30)
     const { customerId } = await enter(zhao())
     const share = { customerId, employeeId: 'li', access: 'read' }
     const open = accepted(await zhao().send('share-customer', share))
-    expect(idsOf(await li.get(`/customers?after=${open.position}`))).toEqual([customerId])
+    expect(idsOf(await li().get(`/customers?after=${open.position}`))).toEqual([customerId])
     const over = Date.now() + 2000
     const { position } = accepted(await zhao().send('share-customer', { ...share, until: new Date(over).toISOString() }))
     await protectFor(2 * SECOND)
@@ -92,7 +92,7 @@ describe('protection of customers, over HTTP', () => {
     await until(async () => isReleased(customerId, position))
     await until(async () => (await typesOf(customerId, position)).some(({ type }) => type === 'ShareRevoked'))
     const released = await releaseOf(customerId, position)
-    expect(idsOf(await li.get(`/customers?after=${released.position}`))).toEqual([])
+    expect(idsOf(await li().get(`/customers?after=${released.position}`))).toEqual([])
     expect((await typesOf(customerId, position)).filter(({ type }) => type === 'ShareRevoked')).toHaveLength(1)
   })
 })

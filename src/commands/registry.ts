@@ -18,6 +18,8 @@ import * as handling from '../domain/complaint/handling.ts'
 import { caseIdOf, duplicateCase, type DuplicateCase, type DuplicateCaseEvent } from '../domain/duplicate-case/duplicate-case.ts'
 import * as judging from '../domain/duplicate-case/judging.ts'
 import * as department from '../domain/department/department.ts'
+import { HandOverCustomer, handOver } from '../domain/customer/hand-over.ts'
+import * as handover from '../domain/handover/handover.ts'
 import * as employee from '../domain/employee/employee.ts'
 import * as engagement from '../domain/engagement/engagement.ts'
 import * as policy from '../domain/policy/policy.ts'
@@ -26,6 +28,7 @@ import { recordReport, reportIdOf, type RecordReport, type RecordReportEvent } f
 import * as purchases from '../domain/purchases/purchases.ts'
 import type { CommandDefinition } from './definition.ts'
 import { placeCorrection } from './correcting.ts'
+import { previewHandover } from './handover-plan.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
@@ -35,7 +38,7 @@ import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
 import { placeReport, placeUphold } from './report-placing.ts'
-import { refusalFor, refusalOver, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
+import { refusalFor, refusalOver, refusalOverEmployee, refusalToHandle, refusalToJudge, refusalToRule, rolesWith, type Right } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A registered command: what it is, and how to run it on a body that has not been checked yet. */
@@ -154,8 +157,8 @@ const ofProtection = (name: string, summary: Summary, schema: z.ZodType<protecti
 
 const ofOrganisation = <Body extends object, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, idName: string, target: CommandDefinition<Body, State, Event>['target'],
-  name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false,
-): Command => register({ name, summary, right: 'configure', schema, decide, decider, idName, target, creates })
+  name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false, preview?: CommandDefinition<Body, State, Event>['preview'],
+): Command => register({ name, summary, right: 'configure', schema, decide, decider, idName, target, creates, ...(preview ? { preview } : {}) })
 
 const ofComplaint = <Body extends { complaintId?: string | undefined }>(
   name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, Complaint, ComplaintEvent>['decide'], customerOf?: (body: Body) => string | undefined,
@@ -190,6 +193,9 @@ const ofReport = <Body extends { reportId: string; moveOwnership?: boolean }>(
     customersOf: (_body, state) => (state.status === 'none' ? [] : [state.customerId, ...(state.duplicateOf === null ? [] : [state.duplicateOf])]),
     refusal: (state, body, caller, organisation, _related, customers) => (right === 'rule' ? refusalToRule(caller, state, customers, body.moveOwnership === true, organisation) : undefined),
   })
+
+const ofHandover = <Body extends { handoverId: string }>(name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, handover.Handover, handover.HandoverEvent>['decide']): Command =>
+  register({ name, summary, right: 'keep-time', schema, decide, decider: handover.handover, idName: 'handoverId', target: (body) => body.handoverId, creates: false })
 
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
@@ -312,12 +318,30 @@ export const registry: readonly Command[] = [
     asCustomer,
   }),
 
+  register({
+    name: 'transfer-portfolio', summary: { en: 'Hand over whom an employee holds', zh: '客户组合转交' }, right: 'direct', schema: handover.TransferPortfolio, decide: handover.transferPortfolio, creates: true,
+    decider: handover.handover,
+    idName: 'handoverId',
+    target: (_body, newId) => newId('handover'),
+    refusal: (_state, { from }, caller, organisation) => refusalOverEmployee(caller, from, organisation),
+    preview: (runtime, body) => previewHandover(runtime, body.from, body.handover, handover.selectionOf(body, runtime.organisation.current())),
+  }),
+  ofHandover('start-handover', { en: 'A departure begins a handover', zh: '离职交接开始' }, handover.StartHandover, handover.start),
+  ofHandover('complete-handover', { en: 'A handover is complete', zh: '交接完成' }, handover.CompleteHandover, handover.complete),
+  register({
+    name: 'hand-over-customer', summary: { en: 'Move a customer of a handover', zh: '交接客户' }, right: 'keep-time', schema: HandOverCustomer, decide: handOver, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    asCustomer,
+  }),
+
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.RegisterDepartment>, newId) => body.departmentId ?? newId('department'), 'register-department', { en: 'Register a department', zh: '登记部门' }, department.RegisterDepartment, department.register, true),
   ofOrganisation(department.department, 'departmentId', (body: z.infer<typeof department.MoveDepartment>) => body.departmentId, 'move-department', { en: 'Move a department in the tree', zh: '调整部门' }, department.MoveDepartment, department.move),
   ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.RegisterEmployee>, newId) => body.employeeId ?? newId('employee'), 'register-employee', { en: 'Register an employee', zh: '登记员工' }, employee.RegisterEmployee, employee.register, true),
   ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.MoveEmployee>) => body.employeeId, 'move-employee', { en: 'Move an employee to another department', zh: '员工调岗' }, employee.MoveEmployee, employee.move),
   ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.ChangeAuthorityLimit>) => body.employeeId, 'change-authority-limit', { en: 'Change an authority limit', zh: '调整权限额度' }, employee.ChangeAuthorityLimit, employee.changeAuthorityLimit),
-  ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.DepartEmployee>) => body.employeeId, 'depart-employee', { en: 'Record a departure', zh: '员工离职' }, employee.DepartEmployee, employee.depart),
+  ofOrganisation(employee.employee, 'employeeId', (body: z.infer<typeof employee.DepartEmployee>) => body.employeeId, 'depart-employee', { en: 'Record a departure', zh: '员工离职' }, employee.DepartEmployee, employee.depart, false, (runtime, body) => previewHandover(runtime, body.employeeId, body.handover)),
   ofOrganisation(category.category, 'categoryId', (body: z.infer<typeof category.DefineCategory>) => body.categoryId, 'define-category', { en: 'Define a category', zh: '定义分类' }, category.DefineCategory, category.define, true),
   ofOrganisation(category.category, 'categoryId', (body: z.infer<typeof category.ReviseCategory>) => body.categoryId, 'revise-category', { en: 'Revise a category', zh: '修订分类' }, category.ReviseCategory, category.revise),
   ofOrganisation(policy.policy, 'policy', (body: z.infer<typeof policy.DefinePolicy>) => body.policy, 'define-policy', { en: 'Define a policy', zh: '制定策略' }, policy.DefinePolicy, policy.define, true),

@@ -71,6 +71,13 @@ export const refusalOver = (caller: Caller, ownerId: string | null, organisation
   return reject('not-permitted', 'The customer was owned by another employee at that time.', { extensions: { ownerId } })
 }
 
+/** What is decided over an employee is decided by managers of their department and above. */
+export const refusalOverEmployee = (caller: Caller, employeeId: string, organisation: Organisation): Rejection | undefined => {
+  if (caller.role === 'system' || !organisation.employees.has(employeeId)) return undefined
+  if (caller.employeeId !== null && inDepartmentsOf(caller.employeeId, employeeId, organisation)) return undefined
+  return reject('not-permitted', 'The employee belongs to a department that is not yours.')
+}
+
 /** A complaint is worked by its handler, by the role of its level, and by managers over the handler's department. */
 export const refusalToHandle = (caller: Caller, complaint: Complaint, organisation: Organisation): Rejection | undefined => {
   if (complaint.status === 'none' || caller.role === 'system' || caller.role === complaint.role || caller.employeeId === complaint.handlerId) return undefined

@@ -7,9 +7,11 @@ import { department } from './department/department.ts'
 import { duplicateCase, type DuplicateCaseEvent } from './duplicate-case/duplicate-case.ts'
 import { employee } from './employee/employee.ts'
 import { engagement, type EngagementEvent } from './engagement/engagement.ts'
+import { handover, type HandoverEvent } from './handover/handover.ts'
 import { identity, type IdentityEvent } from './identity/identity.ts'
 import type { OrganisationEvent, PolicyReference } from './organisation/organisation.ts'
 import { policy } from './policy/policy.ts'
+import { portfolio, type PortfolioEvent } from './portfolio/portfolio.ts'
 import { purchases, type PurchasesEvent } from './purchases/purchases.ts'
 import { recordReport, type RecordReportEvent } from './record-report/record-report.ts'
 import { rootLog, type RootEvent } from './root/root.ts'
@@ -19,7 +21,7 @@ import { upcast } from './upcasters.ts'
 /** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
 export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
   | { kind: 'duplicateCase'; id: string; event: Recorded<DuplicateCaseEvent> } | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
-  | { kind: 'recordReport'; id: string; event: Recorded<RecordReportEvent> } | { kind: 'root'; id: string; event: Recorded<RootEvent> }
+  | { kind: 'recordReport'; id: string; event: Recorded<RecordReportEvent> } | { kind: 'root'; id: string; event: Recorded<RootEvent> } | { kind: 'handover'; id: string; event: Recorded<HandoverEvent> } | { kind: 'portfolio'; id: string; event: Recorded<PortfolioEvent> }
 
 export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   system: system.events,
@@ -33,8 +35,10 @@ export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   complaint: complaint.events,
   purchases: purchases.events,
   engagement: engagement.events,
+  portfolio: portfolio.events,
   recordReport: recordReport.events,
   root: rootLog.events,
+  handover: handover.events,
 }
 
 /** A stored event as the log gives it, personal values opened. */
@@ -114,12 +118,20 @@ export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
       const event = recordedEvent(engagement.parse, stored)
       return event && { kind, id, event }
     }
+    case 'portfolio': {
+      const event = recordedEvent(portfolio.parse, stored)
+      return event && { kind, id, event }
+    }
     case 'recordReport': {
       const event = recordedEvent(recordReport.parse, stored)
       return event && { kind, id, event }
     }
     case 'root': {
       const event = recordedEvent(rootLog.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'handover': {
+      const event = recordedEvent(handover.parse, stored)
       return event && { kind, id, event }
     }
     default:

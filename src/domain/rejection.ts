@@ -26,6 +26,8 @@ export const rejections = {
   'already-corrected': { status: 409, title: 'The event was corrected before', receipt: true, advice: 'Correct the event named here: it stands in the place of the other.' },
   'cool-off': { status: 409, title: 'Who held it last cannot claim it yet', receipt: false, advice: 'Claim it from the instant named here on; until then another may, or a manager assigns it.' },
   'time-passed': { status: 422, title: 'The time has passed already', receipt: false, advice: 'Name an instant in the future.' },
+  'capacity-reached': { status: 409, title: 'The employee holds as many customers as the policy allows', receipt: false, advice: 'Release or hand over a customer, name another employee, or revise the ownership policy (pool.capacity). The same key may be sent again.' },
+  'quota-reached': { status: 409, title: 'The employee has claimed as many customers today as the policy allows', receipt: false, advice: 'nextDayAt says when the next day begins. The same key may be sent again then.' },
   'not-shared': { status: 409, title: 'The customer is not shared with them', receipt: true, advice: 'GET /customers/{id} lists with whom it is shared.' },
   'move-not-allowed': { status: 409, title: 'The stage policy does not allow this move', receipt: true, advice: 'The allowed moves are named here; revise-policy changes them.' },
   'reason-required': { status: 422, title: 'This needs a reason', receipt: false, advice: 'Send the command again with a reason.' },
@@ -59,6 +61,7 @@ export const rejections = {
   'fault-upheld': { status: 409, title: 'This fault was upheld before', receipt: true, advice: 'A fault is judged, and fined, once. What is to be put right about the record is for its owner.' },
   'judge-is-party': { status: 403, title: 'A party does not judge', receipt: false, advice: 'Another manager over the department of the record judges, or one above.' },
   'no-dispute': { status: 422, title: 'Ownership is not in dispute', receipt: false, advice: 'moveOwnership goes with a report of a duplicate; other changes of owner are transfer-ownership.' },
+  'handover-not-found': { status: 404, title: 'No such handover', receipt: false, advice: 'GET /handovers lists them.' },
   'customer-erased': { status: 409, title: 'The personal data of this customer was erased', receipt: true, advice: 'Nothing more can be written about it.' },
 } as const satisfies Record<string, { status: number; title: string; receipt: boolean; advice: string }>
 

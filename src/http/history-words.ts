@@ -14,6 +14,7 @@ type Words = Record<Language, string>
 
 const money = ({ amount, currency }: Money): string => `${(amount / 100).toFixed(2)} ${currency}`
 const owner = (id: string | null, pool: string): string => id ?? pool
+const departed = (basis: string): Words => (basis === 'departure' ? { en: ', who departed', zh: '（离职交接）' } : { en: '', zh: '' })
 const list = (items: readonly string[]): string => items.join(', ')
 const fieldsOf = (data: { name?: unknown; fields: object }): string => list([...('name' in data && data.name !== undefined ? ['name'] : []), ...Object.keys(data.fields)])
 const withWhom = ({ kind, id }: { kind: 'employee' | 'department'; id: string }): Words => ({ en: `${kind} ${id}`, zh: `${kind === 'employee' ? '员工' : '部门'} ${id}` })
@@ -21,7 +22,7 @@ const claimed = { 'first-entry': { en: 'by entering it first', zh: '首次录入
 const disputed = (basis: string): Words => (basis === 'dispute' ? { en: ', who was first by an upheld report', zh: '（举报成立，先录先得）' } : { en: '', zh: '' })
 const faults = { duplicate: { en: 'a duplicate', zh: '重复录入' }, 'wrong-category': { en: 'in the wrong category', zh: '分类错误' }, incomplete: { en: 'incomplete', zh: '资料不全' } }
 const unmoved = { 'owner-unknown': '先录入方无已知归属人', 'owner-departed': '先录入方归属人已离职', 'held-already': '已归其所有', 'merged-since': '两者已合并' }
-const releasedBy = (from: string) => ({ 'voluntary-release': { en: `Released by ${from}`, zh: `${from} 释放` }, 'protection-lapsed': { en: `Lapsed from ${from}`, zh: `${from} 保护期届满，收回` } })
+const releasedBy = (from: string) => ({ 'voluntary-release': { en: `Released by ${from}`, zh: `${from} 释放` }, 'protection-lapsed': { en: `Lapsed from ${from}`, zh: `${from} 保护期届满，收回` }, transfer: { en: `Handed over from ${from}`, zh: `${from} 的客户移交` }, departure: { en: `Handed over from ${from}, who departed,`, zh: `${from} 离职，移交` } })
 const steps = { accept: '受理', reply: '答复', act: '行动', 'follow-up': '回访', improve: '改进' }
 const escalations = { 'beyond-authority': '超出权限', 'serious-harm': '可能造成严重损害', 'several-departments': '涉及多个部门', 'rejected-resolution': '客户不接受处理结果', 'deadline-passed': '逾期' }
 
@@ -41,7 +42,7 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   EntryAbandoned: ({ by }) => ({ en: `What had been reserved for it so far became void (attempt of ${by})`, zh: `此前的标识预留作废（${by} 的尝试）` }),
   OwnershipClaimed: ({ ownerId, basis }) => ({ en: `${ownerId} took it ${claimed[basis].en}`, zh: `${ownerId} 取得归属：${claimed[basis].zh}` }),
   OwnershipAssigned: ({ ownerId, basis }) => ({ en: `Assigned to ${ownerId}${disputed(basis).en}`, zh: `分配给 ${ownerId}${disputed(basis).zh}` }),
-  OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from} to ${ownerId}${disputed(basis).en}`, zh: `由 ${from} 转交给 ${ownerId}${disputed(basis).zh}` }),
+  OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from}${departed(basis).en} to ${ownerId}${disputed(basis).en}`, zh: `由 ${from} 转交给 ${ownerId}${departed(basis).zh}${disputed(basis).zh}` }),
   OwnershipReleased: ({ from, basis, lapse }) => ({ en: `${releasedBy(from)[basis].en} to the public pool${lapse ? `: protected since ${lapse.protectedSince}, for ${lapse.days} days` : ''}`, zh: `${releasedBy(from)[basis].zh}到公海${lapse ? `：自 ${lapse.protectedSince} 起保护 ${lapse.days} 天` : ''}` }),
   OwnershipCorrected: ({ from, ownerId, correctsRevision }) => ({ en: `An entry about its owner was corrected (revision ${correctsRevision}): not ${owner(from, 'the pool')} but ${owner(ownerId, 'the pool')}`, zh: `更正归属记录（第 ${correctsRevision} 号）：应为 ${owner(ownerId, '公海')}，而非 ${owner(from, '公海')}` }),
   CustomerShared: ({ with: other, access, until }) => ({ en: `Shared with ${withWhom(other).en} to ${access}${until === undefined ? '' : ` until ${until}`}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}${until === undefined ? '' : `，至 ${until}`}）` }),

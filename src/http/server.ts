@@ -10,6 +10,7 @@ import { analyticsRoutes } from './analytics-routes.ts'
 import { auditRoutes, recordRead } from './audit-routes.ts'
 import { authenticate } from './authenticate.ts'
 import { batchRoute } from './batch-route.ts'
+import { capacityRoutes } from './capacity-routes.ts'
 import { commandRoutes } from './command-routes.ts'
 import { complaintRoutes } from './complaint-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
@@ -18,6 +19,7 @@ import { duplicateCaseRoutes } from './duplicate-case-routes.ts'
 import { duplicatesRoutes } from './duplicates-routes.ts'
 import { employeeRecordRoutes } from './employee-record-routes.ts'
 import { handleError, ProblemError, safe, sendProblem } from './errors.ts'
+import { handoverRoutes } from './handover-routes.ts'
 import { historyRoutes } from './history-routes.ts'
 import { identifierRoutes } from './identifier-routes.ts'
 import { makeLookupLimit } from './lookup-limit.ts'
@@ -119,9 +121,11 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(auditRoutes(services))
     await api.register(historyRoutes(services))
     await api.register(portfolioRoutes(services))
+    await api.register(capacityRoutes(services))
     await api.register(recordReportRoutes(services))
     await api.register(employeeRecordRoutes(services))
     await api.register(protectionRoutes(services))
+    await api.register(handoverRoutes(services))
   })
   return app
 }

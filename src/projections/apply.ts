@@ -76,7 +76,7 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
     recordedMax = recordedMax !== null && recordedMax > stored.metadata.recordedAt ? recordedMax : stored.metadata.recordedAt
     if (!projection.kinds.includes(kindOf(stored.stream))) continue
     const event = openedEvent(stored)
-    if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax })
+    if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax, eventId: stored.id })
     else unknownTypes.add(stored.type)
   }
   const last = batch.events.at(-1)

@@ -22,7 +22,7 @@ export type Projection = {
  * `ordinal` counts Kehu's events in log order (equal on every store); `recordedMax` is the latest recordedAt up to
  * and including this event, by which a time is mapped to a part of the log.
  */
-export type ProjectedEvent = DomainEvent & { position: Position; ordinal: bigint; recordedMax: string }
+export type ProjectedEvent = DomainEvent & { position: Position; ordinal: bigint; recordedMax: string; eventId: string }
 
 export type Build = 'live' | 'rebuild'
 

@@ -7,7 +7,7 @@ const yuan = (amount: number) => ({ amount: amount * 100, currency: 'CNY' })
 const about = <T>(value: T, id = 'e') => personal(`employee-${id}`, value)
 const registered = (more: Partial<Extract<EmployeeEvent, { type: 'EmployeeRegistered' }>['data']> = {}): EmployeeEvent => ({ type: 'EmployeeRegistered', data: { name: about(person.employee), departmentId: 'nanshan', authorityLimit: null, ...more } })
 const moved = (from: string, to: string): EmployeeEvent => ({ type: 'EmployeeMoved', data: { from, to } })
-const left: EmployeeEvent = { type: 'EmployeeDeparted', data: { reason: about(person.said) } }
+const left = { type: 'EmployeeDeparted', data: { reason: about(person.said) } } as const
 const registering = (more: object = {}) => RegisterEmployee.parse({ employeeId: 'e', name: person.employee, departmentId: 'nanshan', ...more })
 const unknown = { rejected: 'employee-not-found' } as const
 const departed = { rejected: 'employee-departed' } as const
@@ -73,6 +73,14 @@ describe('a departure', () => {
     given(employee, [registered(), left]).when(depart, { employeeId: 'e', reason: person.evidence }, byAdmin()).then([])
     given(employee, []).when(depart, { employeeId: 'e', reason: person.said }, byAdmin()).then(unknown)
     expect(DepartEmployee.safeParse({ employeeId: 'e' }).success).toBe(false)
+  })
+  test('may say who takes over: somebody who is here, a department there is, or nobody', () => {
+    const departing = (handover: object) => DepartEmployee.parse({ employeeId: 'e', reason: person.said, handover })
+    for (const handover of [{ to: 'pool' }, { to: 'successor', employeeId: 'clerk' }, { to: 'department', departmentId: 'nanshan', by: 'region' }] as const) {
+      given(employee, [registered()]).when(depart, departing(handover), byAdmin()).then([{ type: 'EmployeeDeparted', data: { ...left.data, handover } }])
+    }
+    for (const employeeId of ['gone', 'nobody', 'e']) given(employee, [registered()]).when(depart, departing({ to: 'successor', employeeId }), byAdmin()).then(refusedAt('unknown-reference', 'handover/employeeId'))
+    given(employee, [registered()]).when(depart, departing({ to: 'department', departmentId: 'nowhere', by: 'load' }), byAdmin()).then(refusedAt('unknown-reference', 'handover/departmentId'))
   })
 })
 

@@ -80,7 +80,7 @@ describe('roles', () => {
       const url = path.replace(/\{([^}]+)\}/g, (_, name: string) => values[name] ?? name) + (operationId === 'get-identifier-history' ? '?identifier=mobile:13800138000' : '')
       const answer = method === 'GET' ? await sender.get(url) : await sender.post(url, {})
       const may = queries[operationId] ?? ''
-      const shown = /\{(complaint|case|duplicateCase|report)Id\}/.test(path) ? 404 : 200
+      const shown = /\{(complaint|case|duplicateCase|report|handover)Id\}/.test(path) ? 404 : 200
       const expected = may === 'anyone' || may.split(' ').includes(role) ? shown : role === 'nobody' ? 401 : 403
       expect([operationId, answer.status, answer.status === 403 ? problemOf(answer).name : '']).toEqual([operationId, expected, expected === 403 ? 'read-not-permitted' : ''])
     }

@@ -24,7 +24,7 @@ const logOf = (all: readonly History[], draw: readonly number[]): ProjectedEvent
     const open = queues.filter((queue) => queue.events.length > 0)
     const queue = open[(draw[n % Math.max(1, draw.length)] ?? 0) % open.length]
     const event = queue?.events.shift()
-    if (queue && event) log.push({ kind: 'customer', id: queue.customerId, event, position: BigInt(log.length + 1), ordinal: BigInt(log.length + 1), recordedMax: event.recordedAt })
+    if (queue && event) log.push({ kind: 'customer', id: queue.customerId, event, position: BigInt(log.length + 1), ordinal: BigInt(log.length + 1), recordedMax: event.recordedAt, eventId: `event-${log.length + 1}` })
   }
   return log
 }

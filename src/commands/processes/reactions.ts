@@ -13,6 +13,7 @@ import { settleMerge, settleReversal } from '../merging.ts'
 import type { Runtime } from '../runtime.ts'
 import { dispatch, type Intent } from './dispatch.ts'
 import { duplicatesFound, tellingTypes } from './duplicate-detection.ts'
+import { departed } from './handovers.ts'
 import { reportUpheld } from './report-upheld.ts'
 
 /** What a process does about an event. Adding a reaction is a function and a line in `reactions`. */
@@ -89,6 +90,7 @@ export const reactions: readonly Reaction[] = [
   { process: 'merges', kinds: ['customer'], types: mergeTypes, react: mergeMoved },
   { process: 'duplicate-detection', kinds: ['customer'], types: tellingTypes, atOnce: 32, react: duplicatesFound },
   { process: 'report-judgements', kinds: ['recordReport'], types: ['ReportUpheld'], react: reportUpheld },
+  { process: 'departures', kinds: ['employee'], types: ['EmployeeDeparted'], react: departed },
 ]
 
 /**

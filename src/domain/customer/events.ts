@@ -55,11 +55,11 @@ export const events = {
   /** A fence: whatever this customer had reserved until here is void. Written by a rival, or by an attempt that gives up. */
   EntryAbandoned: z.object({ by: z.string() }),
   OwnershipClaimed: z.object({ ownerId: z.string(), basis: z.enum(['first-entry', 'claim']), reason: FreeText.nullable() }),
-  /** `reportId`: of a dispute, the report it was decided by. */
+  /** `reportId`: of a dispute, the report it was decided by. `handoverId`: as one of the customers of that handover. */
   OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.enum(['assignment', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
-  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
+  OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'dispute', 'departure']), reason: FreeText.nullable(), reportId: z.string().optional(), handoverId: z.string().optional() }),
   OwnershipReleased: z.object({
-    from: z.string(), basis: z.enum(['voluntary-release', 'protection-lapsed']), reason: FreeText.nullable(),
+    from: z.string(), basis: z.enum(['voluntary-release', 'protection-lapsed', 'transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional(),
     /** For a protection that lapsed: when the period began, the last follow-up known, and how long it lasted. */
     lapse: z.object({ protectedSince: z.string(), followedUpAt: z.string().nullable(), days: z.number() }).optional(),
   }),

@@ -41,7 +41,7 @@ export const checkEffectiveTime = (state: Customer, at: Instant | undefined, { n
 const notFound = reject('customer-not-found', 'No customer has this id.')
 const free = (customerId: string, text: string | undefined) => (text === undefined ? null : personal(subject(customerId), text))
 
-const accept = (event: CustomerEvent, at: Instant | undefined, { organisation }: Context): Accepted<CustomerEvent> => ({
+export const accept = (event: CustomerEvent, at: Instant | undefined, { organisation }: Context): Accepted<CustomerEvent> => ({
   events: [event],
   ...(at === undefined ? {} : { effectiveAt: at }),
   policies: [policyReference(organisation, 'ownership')],

@@ -1,6 +1,7 @@
 import type { Instant, Recorded } from '../decider.ts'
 import { categoryChain, type Organisation } from '../organisation/organisation.ts'
 import type { CustomerEvent } from './events.ts'
+import type { OwnershipChanges } from './ownership-changes.ts'
 
 // What a customer's stream says of its protection 保护期, and when that ends by the policy.
 export type Protection = {
@@ -20,24 +21,9 @@ export type Protection = {
 
 export const unprotected: Protection = { holder: { ownerId: null, at: '' }, from: '', lock: null, renewedBy: null, warnedSince: null, gaveUp: null }
 
-/** A backdated change that is not the latest by effective time changes nothing of today. */
-const heldBy = (state: Protection, event: Recorded<CustomerEvent>, ownerId: string | null, gaveUp: Protection['gaveUp'] = null): Protection =>
-  event.effectiveAt < state.holder.at ? state : { ...state, holder: { ownerId, at: event.effectiveAt }, from: event.recordedAt, warnedSince: null, gaveUp }
-
-export const applyProtection = (state: Protection, event: Recorded<CustomerEvent>): Protection => {
+/** What a customer's event makes of its protection; `before` and `after`: the changes of owner as they were and as they are with it. */
+export const applyProtection = (state: Protection, event: Recorded<CustomerEvent>, before: OwnershipChanges, after: OwnershipChanges): Protection => {
   switch (event.type) {
-    case 'CustomerCreated':
-      return { ...state, holder: { ownerId: null, at: event.effectiveAt }, from: event.recordedAt }
-    case 'OwnershipClaimed':
-    case 'OwnershipAssigned':
-    case 'OwnershipTransferred':
-    case 'OwnershipSettled':
-      return heldBy(state, event, event.data.ownerId)
-    case 'OwnershipReleased':
-      return heldBy(state, event, null, isGivenUp(event.data.basis) ? { ownerId: event.data.from, at: event.recordedAt } : null)
-    case 'MergeReversed':
-      // Whoever has it back must be able to act.
-      return { ...state, from: event.recordedAt, warnedSince: null }
     case 'ProtectionRenewed':
       return { ...state, from: event.recordedAt, renewedBy: event.commandId }
     case 'ProtectionLapseWarned':
@@ -47,8 +33,16 @@ export const applyProtection = (state: Protection, event: Recorded<CustomerEvent
     case 'ProtectionUnlocked':
       return { ...state, lock: null }
     default:
-      return state
+      return heldSince(state, event, before, after)
   }
+}
+
+/** Whoever comes to hold it must be able to act: the period begins when that was recorded. A backdated change that is not the latest by effective time changes nothing of today. */
+const heldSince = (state: Protection, event: Recorded<CustomerEvent>, before: OwnershipChanges, after: OwnershipChanges): Protection => {
+  const change = after?.change
+  if (!change || change.revision === before?.change.revision) return state
+  const gaveUp = event.type === 'OwnershipReleased' && isGivenUp(event.data.basis) ? { ownerId: event.data.from, at: event.recordedAt } : null
+  return { ...state, holder: { ownerId: change.ownerId, at: change.at }, from: event.recordedAt, warnedSince: null, gaveUp }
 }
 
 const isGivenUp = (basis: string): boolean => basis === 'voluntary-release' || basis === 'protection-lapsed'

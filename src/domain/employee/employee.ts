@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { eventParser, noChange, personal, Personal, reveal, type Context, type Decider, type Decision, type EventOf } from '../decider.ts'
+import { ruleFaults } from '../handover/recipients.ts'
+import { HandoverRule } from '../policy/kinds.ts'
 import { reject } from '../rejection.ts'
 import { Id, Money, Name, Reason, sameValue } from '../values.ts'
 
@@ -13,7 +15,8 @@ export const events = {
   EmployeeMoved: z.object({ from: z.string(), to: z.string() }),
   /** Up to this sum the employee may settle a complaint alone; null: as far as the level of the complaint allows. */
   AuthorityLimitChanged: z.object({ from: Money.nullable(), to: Money.nullable() }),
-  EmployeeDeparted: z.object({ reason: Personal(z.string()) }),
+  /** `handover`: by which rule the customers are handed over; absent: by that of the ownership policy. */
+  EmployeeDeparted: z.object({ reason: Personal(z.string()), handover: HandoverRule.optional() }),
 }
 export type EmployeeEvent = EventOf<typeof events>
 
@@ -45,7 +48,7 @@ export const employee: Decider<Employee, EmployeeEvent> = {
 export const RegisterEmployee = z.strictObject({ employeeId: Id.optional(), name: Name, departmentId: Id, authorityLimit: Money.nullable().default(null) })
 export const MoveEmployee = z.strictObject({ employeeId: Id, departmentId: Id })
 export const ChangeAuthorityLimit = z.strictObject({ employeeId: Id, authorityLimit: Money.nullable() })
-export const DepartEmployee = z.strictObject({ employeeId: Id, reason: Reason })
+export const DepartEmployee = z.strictObject({ employeeId: Id, reason: Reason, handover: HandoverRule.optional().describe('Who takes over the customers; the ownership policy says, unless told') })
 
 // Decisions.
 const knownDepartment = (departmentId: string, { organisation }: Context) =>
@@ -76,8 +79,11 @@ export const changeAuthorityLimit = (state: Employee, command: z.infer<typeof Ch
   return { events: [{ type: 'AuthorityLimitChanged', data: { from: state.authorityLimit, to: command.authorityLimit } }] }
 }
 
-export const depart = (state: Employee, command: z.infer<typeof DepartEmployee>): Decision<EmployeeEvent> => {
+export const depart = (state: Employee, command: z.infer<typeof DepartEmployee>, { organisation }: Context): Decision<EmployeeEvent> => {
   if (state.status === 'none') return reject('employee-not-found', 'No employee has this id.')
   if (state.status === 'departed') return noChange
-  return { events: [{ type: 'EmployeeDeparted', data: { reason: personal(subject(command.employeeId), command.reason) } }] }
+  const { employeeId, handover } = command
+  const errors = handover ? ruleFaults(organisation, employeeId, handover) : []
+  if (errors.length > 0) return reject('unknown-reference', 'Who is to take over is not there.', { errors })
+  return { events: [{ type: 'EmployeeDeparted', data: { reason: personal(subject(employeeId), command.reason), ...(handover ? { handover } : {}) } }] }
 }

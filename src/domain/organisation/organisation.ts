@@ -146,6 +146,10 @@ export const categoryChain = (organisation: Organisation, categoryId: string): C
   return chain
 }
 
+/** The categories that are `categoryId` or lie below it; none when there is no such category. */
+export const categoriesBelow = (organisation: Organisation, categoryId: string): string[] =>
+  [...organisation.categories.keys()].filter((id) => categoryChain(organisation, id)?.some((one) => one.categoryId === categoryId))
+
 export type TemplateInForce = { template: Template; reference: { categoryId: string; version: number }[]; kind: Definition['kind'] }
 
 /** The template in force for a category, its ancestors' fields first, and the versions it is made of. */

@@ -81,4 +81,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, complaintTable, complaints, { key: ['complaint_id'], update: ['open'] })
 }
 
-export const protection: Projection = { model: 'protection', version: 1, kinds: ['customer', 'engagement', 'purchases', 'complaint'], tables, project }
+export const protection: Projection = { model: 'protection', version: 2, kinds: ['customer', 'engagement', 'purchases', 'complaint'], tables, project }

@@ -2,9 +2,9 @@ import type { Table } from '../table.ts'
 
 export type ProtectionTables = {
   standing: {
-    customer_id: string; survivor_id: string; absorbed_into: string | null; category: string; tier: string; owner_id: string | null; owner_at: string; protected_from: string; locked: boolean; lock_until: string | null
+    customer_id: string; survivor_id: string; absorbed_into: string | null; category: string; tier: string; ownership: string; owner_id: string | null; owner_at: string; protected_from: string; locked: boolean; lock_until: string | null
     warned_since: string | null; followed_up_at: string | null; bought_at: string | null; open_complaints: number
-    since: string; idle_since: string; warned: boolean; all_bought_at: string | null; all_open_complaints: number
+    since: string; idle_since: string; warned: boolean; all_bought_at: string | null; all_open_complaints: number; ownership: string
   }
   complaint: { complaint_id: string; customer_id: string; open: boolean }
 }
@@ -21,6 +21,7 @@ export const tables: readonly Table[] = [
       { name: 'absorbed_into', type: 'text', comment: 'The customer it is part of since they were merged 合并' },
       { name: 'category', type: 'text not null', comment: 'Main class 主分类' },
       { name: 'tier', type: 'text not null', comment: 'Tier 客户等级' },
+      { name: 'ownership', type: 'jsonb not null', comment: 'Changes of owner [effective time, revision, owner], from which the owner follows', personal: true },
       { name: 'owner_id', type: 'text', comment: 'Owner 归属; null: in the public pool 公海' },
       { name: 'owner_at', type: 'timestamptz not null', comment: 'When the change of owner in force took effect' },
       { name: 'protected_from', type: 'timestamptz not null', comment: 'When the owner came to hold it as it was recorded, or protection was renewed' },
@@ -35,6 +36,7 @@ export const tables: readonly Table[] = [
       { name: 'warned', type: 'boolean not null', comment: 'Whether the owner was warned of the end of this period' },
       { name: 'all_bought_at', type: 'timestamptz', comment: 'Last purchase, of all it has absorbed as well' },
       { name: 'all_open_complaints', type: 'integer not null', comment: 'Open complaints, of all it has absorbed as well' },
+      { name: 'ownership', type: 'jsonb not null', comment: 'Changes of owner, [when, revision, owner], in order of effective time', personal: true },
     ],
     constraints: ['primary key (customer_id)'],
     ownIndexes: ['(survivor_id) where absorbed_into is not null'],

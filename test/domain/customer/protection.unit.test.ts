@@ -36,6 +36,14 @@ describe('a period of protection', () => {
     // What is entered later of an earlier time changes nothing of today.
     expect(standing([...held, claimed('rival', { effectiveAt: '2026-03-01T20:00:00.000Z' })])).toMatchObject({ since: on(2) })
   })
+  it('begins when a correction of the change in force is recorded; one of an earlier change leaves it', () => {
+    const corrected = (correctsRevision: number, ownerId: string | null, effectiveAt: string) =>
+      ({ type: 'OwnershipCorrected' as const, data: { corrects: 'an event', correctsRevision, from: 'clerk', ownerId, basis: 'correction' as const, reason: sealed(person.said) }, effectiveAt })
+    expect(standing([...held, corrected(1, 'rival', on(2))])).toMatchObject({ since: on(3), until: on(13) })
+    expect(standing([...held, corrected(1, null, on(2))])).toBeNull()
+    expect(standing([...held, transferred('clerk', 'rival'), corrected(1, 'manager', on(2))])).toMatchObject({ since: on(3) })
+    expect(standing([...held, transferred('clerk', 'rival'), corrected(2, 'manager', on(1))])).toMatchObject({ since: on(4) })
+  })
   it('begins anew at each follow-up, at its own time, and at a renewal', () => {
     expect(standing(held, { followedUpAt: on(5) })).toMatchObject({ since: on(5), until: on(15) })
     expect(standing(held, { followedUpAt: on(1) })).toMatchObject({ since: on(2) })
