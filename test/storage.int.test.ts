@@ -42,9 +42,11 @@ it('what a command reads is waited for as long as told; what a query or a build 
 it('nothing that a command or a query asks waits for ever for a network that has fallen silent; it is answered when that speaks again', { timeout: 60_000 }, async () => {
   const { store, keyring, queries } = storage
   const readModels = makeReadModels({ db: queries, connectionString, head: store.head, waitMs: 0, databaseWaitMs: WAIT_MS })
+  // One that was asked for a moment ago is known.
+  let subjects = 0
   const asked = () => [
     collect(store.readStream('customer-none')), store.head(), store.eventAt(1n), collect(store.readAll({ after: 0n })),
-    store.receipts.find('0190a0a0-0000-7000-8000-000000000000'), keyring.find(['nobody']), keyring.ensure(['somebody']),
+    store.receipts.find('0190a0a0-0000-7000-8000-000000000000'), keyring.find(['nobody']), keyring.ensure([`somebody ${(subjects += 1)}`]),
     // None has been built here: whoever gets as far as to ask is told so.
     readModels.query(customerLookup, {}, () => Promise.resolve('an answer')).catch((error: unknown) => {
       if (!(error instanceof ModelBuilding)) throw error
