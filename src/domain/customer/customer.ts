@@ -137,7 +137,10 @@ export const customer: Decider<Customer, CustomerEvent> = {
   events,
   parse: eventParser(events),
   initialState: nobody,
-  evolve: (state, event) => ({ ...apply(state, event), protection: applyProtection(state.protection, event), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }),
+  evolve: (state, event) => {
+    const after = apply(state, event)
+    return { ...after, protection: applyProtection(state.protection, event, { before: state.ownership, after: after.ownership }), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }
+  },
 }
 
 /** The change of owner in force at an instant: the latest by effective time not after it, ties by revision. */

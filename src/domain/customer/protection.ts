@@ -1,11 +1,10 @@
 import type { Instant, Recorded } from '../decider.ts'
 import { categoryChain, type Organisation } from '../organisation/organisation.ts'
 import type { CustomerEvent } from './events.ts'
+import type { OwnershipChanges } from './ownership-changes.ts'
 
 // What a customer's stream says of its protection 保护期, and when that ends by the policy.
 export type Protection = {
-  /** The change of owner in force: by whom it is held, null the pool, and from when. */
-  holder: { ownerId: string | null; at: Instant }
   /** When protection began, whatever was followed up since: as the holder came to hold it, by the time that was recorded, or a renewal. */
   from: Instant
   /** Kept from lapsing by a lead; null in `until`: until it is unlocked. */
@@ -18,23 +17,14 @@ export type Protection = {
   gaveUp: { ownerId: string; at: Instant } | null
 }
 
-export const unprotected: Protection = { holder: { ownerId: null, at: '' }, from: '', lock: null, renewedBy: null, warnedSince: null, gaveUp: null }
+export const unprotected: Protection = { from: '', lock: null, renewedBy: null, warnedSince: null, gaveUp: null }
 
-/** A backdated change that is not the latest by effective time changes nothing of today. */
-const heldBy = (state: Protection, event: Recorded<CustomerEvent>, ownerId: string | null, gaveUp: Protection['gaveUp'] = null): Protection =>
-  event.effectiveAt < state.holder.at ? state : { ...state, holder: { ownerId, at: event.effectiveAt }, from: event.recordedAt, warnedSince: null, gaveUp }
-
-export const applyProtection = (state: Protection, event: Recorded<CustomerEvent>): Protection => {
+/** After an event, with the changes of owner before and after it: one that is not the latest by effective time changes nothing of today. */
+export const applyProtection = (before: Protection, event: Recorded<CustomerEvent>, owners: { before: OwnershipChanges; after: OwnershipChanges }): Protection => {
+  const gaveUp = event.type === 'OwnershipReleased' && isGivenUp(event.data.basis) ? { ownerId: event.data.from, at: event.recordedAt } : null
+  const changed = owners.before?.change.revision !== owners.after?.change.revision
+  const state = changed ? { ...before, from: event.recordedAt, warnedSince: null, gaveUp } : before
   switch (event.type) {
-    case 'CustomerCreated':
-      return { ...state, holder: { ownerId: null, at: event.effectiveAt }, from: event.recordedAt }
-    case 'OwnershipClaimed':
-    case 'OwnershipAssigned':
-    case 'OwnershipTransferred':
-    case 'OwnershipSettled':
-      return heldBy(state, event, event.data.ownerId)
-    case 'OwnershipReleased':
-      return heldBy(state, event, null, isGivenUp(event.data.basis) ? { ownerId: event.data.from, at: event.recordedAt } : null)
     case 'MergeReversed':
       // Whoever has it back must be able to act.
       return { ...state, from: event.recordedAt, warnedSince: null }
@@ -74,7 +64,7 @@ export const protectionDays = (organisation: Organisation, category: string, tie
 }
 
 /** A customer as far as its protection goes. */
-export type Guarded = { category: string; tier: string; protection: Pick<Protection, 'holder' | 'from' | 'lock'> }
+export type Guarded = { category: string; tier: string; ownership: OwnershipChanges; protection: Pick<Protection, 'from' | 'lock'> }
 export type Exemption = 'locked' | 'open-complaint' | 'recent-purchase'
 export type Standing = {
   /** When the period began: with the holding, a renewal or the last follow-up. */
@@ -89,8 +79,8 @@ export type Standing = {
 }
 
 /** How a customer's protection stands by the policy in force. Null for one that nobody holds. */
-export const standingOf = ({ category, tier, protection }: Guarded, facts: Facts, organisation: Organisation, now: Instant): Standing | null => {
-  if (protection.holder.ownerId === null) return null
+export const standingOf = ({ category, tier, ownership, protection }: Guarded, facts: Facts, organisation: Organisation, now: Instant): Standing | null => {
+  if ((ownership?.change.ownerId ?? null) === null) return null
   const exempt = organisation.policies.ownership.value.protection?.exempt
   const days = protectionDays(organisation, category, tier)
   const since = latest(protection.from, facts.followedUpAt) ?? protection.from

@@ -26,7 +26,7 @@ const toStanding = (row: z.output<typeof Row>, organisation: Organisation, now: 
   const protection = protectionOf(row)
   const ownerId = row.owner_id
   // Since when it is protected the row has worked out already, over all that were absorbed.
-  const standing = standingOf({ category: row.category, tier: row.tier, protection }, { followedUpAt: row.since, boughtAt: row.all_bought_at, openComplaint: row.all_open_complaints > 0 }, organisation, now)
+  const standing = standingOf({ category: row.category, tier: row.tier, ownership: row.ownership, protection }, { followedUpAt: row.since, boughtAt: row.all_bought_at, openComplaint: row.all_open_complaints > 0 }, organisation, now)
   if (ownerId === null || !standing) return []
   const { since, until, exemptions, lapsesAt: at } = standing
   return [{ customerId: row.customer_id, ownerId, protectedSince: since, protectedUntil: until, exemptions, lapsesAt: at, warned: row.warned, lock: protection.lock }]

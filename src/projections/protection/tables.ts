@@ -2,7 +2,7 @@ import type { Table } from '../table.ts'
 
 export type ProtectionTables = {
   standing: {
-    customer_id: string; survivor_id: string; absorbed_into: string | null; category: string; tier: string; owner_id: string | null; owner_at: string; protected_from: string; locked: boolean; lock_until: string | null
+    customer_id: string; survivor_id: string; absorbed_into: string | null; category: string; tier: string; owner_id: string | null; ownership: string; protected_from: string; locked: boolean; lock_until: string | null
     warned_since: string | null; followed_up_at: string | null; bought_at: string | null; open_complaints: number
     since: string; idle_since: string; warned: boolean; all_bought_at: string | null; all_open_complaints: number
   }
@@ -22,7 +22,7 @@ export const tables: readonly Table[] = [
       { name: 'category', type: 'text not null', comment: 'Main class 主分类' },
       { name: 'tier', type: 'text not null', comment: 'Tier 客户等级' },
       { name: 'owner_id', type: 'text', comment: 'Owner 归属; null: in the public pool 公海' },
-      { name: 'owner_at', type: 'timestamptz not null', comment: 'When the change of owner in force took effect' },
+      { name: 'ownership', type: 'jsonb not null', comment: 'Changes of owner [effective time, revision, owner], from which the owner follows', personal: true },
       { name: 'protected_from', type: 'timestamptz not null', comment: 'When the owner came to hold it as it was recorded, or protection was renewed' },
       { name: 'locked', type: 'boolean not null', comment: 'A lead keeps it from lapsing 锁定' },
       { name: 'lock_until', type: 'timestamptz', comment: 'Until when; null: until it is unlocked' },

@@ -41,6 +41,13 @@ describe('a period of protection', () => {
     expect(standing(held, { followedUpAt: on(1) })).toMatchObject({ since: on(2) })
     expect(standing([...held, { type: 'ProtectionRenewed', data: { ownerId: 'clerk', reason: sealed(person.said) } }], { followedUpAt: on(2, '10:00:00.000') })).toMatchObject({ since: on(3) })
   })
+  it('begins with the correction of who holds it, and not with one of who held it before', () => {
+    const corrected = (correctsRevision: number, from: string, ownerId: string | null): CustomerEvent => ({ type: 'OwnershipCorrected', data: { corrects: 'e', correctsRevision, from, ownerId, basis: 'correction', reason: sealed(person.said) } })
+    const past = [...held, transferred('clerk', 'rival')]
+    expect(standing([...past, { ...corrected(2, 'rival', 'colleague'), effectiveAt: on(3) }])).toMatchObject({ since: on(4) })
+    expect(standing([...past, { ...corrected(1, 'clerk', 'colleague'), effectiveAt: on(2) }])).toMatchObject({ since: on(3) })
+    expect(standing([...past, { ...corrected(2, 'rival', null), effectiveAt: on(3) }])).toBeNull()
+  })
   it('has no meaning in the pool, and no end without a policy', () => {
     expect(standing([created()])).toBeNull()
     expect(standing([...held, released('clerk')])).toBeNull()
