@@ -1,8 +1,6 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { sql, type Kysely } from 'kysely'
 import { pino, type Logger } from 'pino'
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import { migrate } from '../migrations/index.ts'
 import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
 import { makeFolds } from './commands/folds.ts'
@@ -13,9 +11,9 @@ import { makeRootSigner, type RootDependencies } from './commands/processes/root
 import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
+import { openDatabase } from './database.ts'
 import { dueByProcess } from './due.ts'
 import { makeComplaintFinder, makeCountHoldings } from './finders.ts'
-import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
 import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
@@ -24,9 +22,10 @@ import { isConnectionError } from './event-store/postgres/connection.ts'
 import { watchWrites, type WriteWatch } from './event-store/writes.ts'
 import { makeRootRanges } from './event-store/root-range.ts'
 import { makeProcessLog, type ProcessLog } from './event-store/process-log.ts'
-import { orAborted, pause, within } from './event-store/waiting.ts'
+import { within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
+import { collectMetrics, watchLag } from './metrics.ts'
 import { projections } from './projections/all.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeHandoverBook } from './projections/handovers/work.ts'
@@ -112,57 +111,6 @@ const ensureAnalystRole = async (db: Kysely<unknown>, role: string, report: (mes
     return null
   }
 }
-
-/** A Postgres to stand on: the one of DATABASE_URL, or the embedded one, kept running. */
-export const openDatabase = async (config: Config, onProgress: (message: string) => void): Promise<{ connectionString: string; record: (url: string) => Promise<void>; close: () => Promise<void> }> => {
-  if (config.databaseUrl !== undefined) return { connectionString: config.databaseUrl, record: async () => undefined, close: async () => undefined }
-  const lock = await lockDataDir(config.dataDir)
-  try {
-    let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir: config.dataDir, onProgress })
-    const closing = new AbortController()
-    const { url, port } = postgres
-    /** A full disk, say, keeps it from starting: it is tried again until there is room. */
-    const startAgain = async (attempt = 0): Promise<void> => {
-      onProgress('PostgreSQL has gone: starting it again')
-      try {
-        postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, port, onProgress })
-      } catch (error) {
-        onProgress(`PostgreSQL cannot be started, and will be tried again: ${error instanceof Error ? error.message : String(error)}`)
-        await pause(Math.min(10_000, 500 * 2 ** attempt), closing.signal)
-        if (!closing.signal.aborted) await startAgain(attempt + 1)
-      }
-    }
-    const keepRunning = async (): Promise<void> => {
-      for (;;) {
-        await orAborted(closing.signal, postgres.exited)
-        if (closing.signal.aborted) return
-        await startAgain()
-      }
-    }
-    const kept = keepRunning()
-    const file = databaseUrlFile(config)
-    await writeFile(file, `${url}\n`, { mode: 0o600 })
-    await chmod(file, 0o600)
-    return {
-      connectionString: url,
-      record: (address) => lock.record({ url: address }),
-      close: async () => {
-        closing.abort()
-        await kept
-        await postgres.stop()
-        await lock.release()
-      },
-    }
-  } catch (error) {
-    await lock.release()
-    throw error
-  }
-}
-
-const databaseUrlFile = (config: Config) => join(config.dataDir, 'database-url')
-
-/** Where the embedded Postgres of a running service is reached. */
-export const runningDatabaseUrl = async (config: Config): Promise<string> => (await readFile(databaseUrlFile(config), 'utf8')).trim()
 
 const DRAIN_MS = 30_000
 const SCRAPE_MS = 2000
@@ -269,33 +217,3 @@ const handingOver = ({ runtime, processLog: log, readModels }: Core): NonNullabl
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })
-
-const collectMetrics = (metrics: Registry): NonNullable<Runtime['observe']> => {
-  collectDefaultMetrics({ register: metrics })
-  const commands = new Histogram({ name: 'kehu_command_seconds', help: 'Time from a command read to its answer', labelNames: ['command', 'status'], buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5], registers: [metrics] })
-  return (command, status, seconds) => commands.observe({ command, status }, seconds)
-}
-
-const watchLag = (metrics: Registry, ask: () => Promise<{ head: bigint; statuses: { model: string; version: number; state: string; position: bigint }[] }>): void => {
-  const lag = new Gauge({
-    name: 'kehu_projection_lag', help: 'How far a read model is behind the end of the log: events in Postgres, bytes of log in EventStoreDB', labelNames: ['model'], registers: [metrics],
-    collect: async () => {
-      const { head, statuses } = await ask().catch(() => ({ head: 0n, statuses: [] }))
-      for (const one of statuses) lag.set({ model: one.model }, Number(head > one.position ? head - one.position : 0n))
-    },
-  })
-  const paused = new Gauge({
-    name: 'kehu_projection_paused', help: '1 when an operator has paused a read model', labelNames: ['model'], registers: [metrics],
-    collect: async () => {
-      const { statuses } = await ask().catch(() => ({ statuses: [] }))
-      for (const one of statuses) paused.set({ model: one.model }, one.state === 'paused' ? 1 : 0)
-    },
-  })
-  const stopped = new Gauge({
-    name: 'kehu_projection_stopped', help: '1 when a read model has stopped at an event it cannot project', labelNames: ['model'], registers: [metrics],
-    collect: async () => {
-      const { statuses } = await ask().catch(() => ({ statuses: [] }))
-      for (const one of statuses) stopped.set({ model: one.model }, one.state === 'stopped' ? 1 : 0)
-    },
-  })
-}

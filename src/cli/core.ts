@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
-import { openCore, openDatabase, runningDatabaseUrl, type Core } from '../main.ts'
+import { openDatabase, runningDatabaseUrl } from '../database.ts'
+import { openCore, type Core } from '../main.ts'
 
 /** Runs something on the Postgres of DATABASE_URL, on that of the running service, or on the embedded one, brought up for as long as it takes. */
 export const withDatabase = async <T>(config: Config, work: (connectionString: string) => Promise<T>): Promise<T> => {
