@@ -24,6 +24,9 @@ this idempotency key from now on; a new try takes a new key. All others leave th
 
 ${table(['name', 'status', 'title', 'retry', 'final', 'what to do'], [...problems].sort(([a], [b]) => a.localeCompare(b)).map(([name, entry]) =>
   [`\`${name}\``, String(entry.status), entry.title, entry.retryable ? 'yes' : '', entry.final ? 'yes' : '', entry.advice]))}
+
+\`near-duplicate\`, \`capacity-reached\` and \`quota-reached\` are decided from state and yet not final. They rest on read models, or on a count that
+changes by itself (somebody releases a customer, the next day begins) without anything having been wrong with the command. The attempts are on record.
 `
 
 const Described = z.looseObject({ properties: z.record(z.string(), z.looseObject({})).optional(), required: z.array(z.string()).optional(), allOf: z.array(z.looseObject({})).optional() })

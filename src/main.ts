@@ -8,12 +8,13 @@ import { bootstrapLog, firstEmployees } from './commands/bootstrap.ts'
 import { makeFolds } from './commands/folds.ts'
 import { makeKeyedHash } from './commands/keyed-hash.ts'
 import { makeLiveOrganisation } from './commands/organisation.ts'
-import type { FindDue } from './commands/processes/deadlines.ts'
 import { PROCESS as HANDOVERS, runHandovers } from './commands/processes/handovers.ts'
 import { makeRootSigner, type RootDependencies } from './commands/processes/roots.ts'
 import { runProcesses, type ProcessDependencies } from './commands/processes/run.ts'
 import type { Runtime } from './commands/runtime.ts'
 import type { Config } from './config.ts'
+import { dueByProcess } from './due.ts'
+import { makeComplaintFinder, makeCountHoldings } from './finders.ts'
 import { lockDataDir, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts'
 import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
@@ -27,13 +28,9 @@ import { orAborted, pause, within } from './event-store/waiting.ts'
 import { makeServer } from './http/server.ts'
 import { makeVerifyToken } from './http/token.ts'
 import { projections } from './projections/all.ts'
-import { complaints } from './projections/complaints/project.ts'
-import { dueDeadlines } from './projections/complaints/queries.ts'
 import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeHandoverBook } from './projections/handovers/work.ts'
-import { makeReadModels, ModelBuilding, type ReadModels } from './projections/read-models.ts'
-import { recordReports } from './projections/record-reports/project.ts'
-import { dueReports } from './projections/record-reports/queries.ts'
+import { makeReadModels, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
@@ -78,8 +75,10 @@ export const openCore = async (config: Config, connectionString: string, report:
     reservationWaitMs: config.reservationWaitMs,
     folds: makeFolds(),
     nearMatches: makeNearMatchFinder(readModels),
-    handovers: makeHandoverBook(readModels),
+    holdings: makeCountHoldings(readModels),
     findAttempts: makeFindAttempts(pool),
+    findComplaints: makeComplaintFinder(readModels),
+    handovers: makeHandoverBook(readModels),
     ...(observe ? { observe } : {}),
   }
   const close = async () => {
@@ -196,7 +195,7 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     const background = new AbortController()
     const following = runtime.organisation.follow(background.signal)
     const processes = runProcesses({
-      runtime, log: processLog, connectionString, due: { 'complaint-deadlines': complaintDeadlines(readModels), 'report-deadlines': reportDeadlines(readModels) }, others: { ...signingRoots(core, logger), ...handingOver(core) },
+      runtime, log: processLog, connectionString, due: dueByProcess(runtime, readModels), others: { ...signingRoots(core, logger), ...handingOver(core) },
       report: ({ process, message }) => logger.warn({ process }, message),
     }, background.signal)
     started.push(async () => {
@@ -267,28 +266,6 @@ const signingRoots = ({ config: { rootEvery }, roots }: Core, logger: Logger): N
 /** The process that moves the customers of handovers. */
 const handingOver = ({ runtime, processLog: log, readModels }: Core): NonNullable<ProcessDependencies['others']> =>
   ({ [HANDOVERS]: (until) => runHandovers({ runtime, log, book: makeHandoverBook(readModels) }, until) })
-
-/** What is due, as a read model has it; nothing while it is being built. */
-const orNothingYet = (find: FindDue): FindDue => (now, limit) =>
-  find(now, limit).catch((error: unknown) => {
-    if (error instanceof ModelBuilding) return { due: [], next: null }
-    throw error
-  })
-
-/** The deadlines of complaints. */
-const complaintDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
-  const { result } = await readModels.query(complaints, {}, (db, schema) => dueDeadlines(db, schema, now, limit))
-  return {
-    next: result.next,
-    due: result.due.map(({ complaintId, step, deadline }) => ({ at: deadline, intent: { command: 'pass-complaint-deadline', key: `deadline/${complaintId}/${step}/${deadline}`, body: { complaintId, step, deadline } } })),
-  }
-})
-
-/** Until when record reports are to be judged. */
-const reportDeadlines = (readModels: ReadModels): FindDue => orNothingYet(async (now, limit) => {
-  const { result } = await readModels.query(recordReports, {}, (db, schema) => dueReports(db, schema, now, limit))
-  return { next: result.next, due: result.due.map(({ reportId, deadlineAt }) => ({ at: deadlineAt, intent: { command: 'pass-report-deadline', key: `deadline/${reportId}/${deadlineAt}`, body: { reportId, deadlineAt } } })) }
-})
 
 /** Logs carry routes, ids and times; never bodies, headers or whole URLs. */
 const makeLogger = (config: Config): Logger => pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { req: () => undefined, res: () => undefined } })

@@ -8,8 +8,7 @@ import { describe, inject, it } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { serve } from '../src/main.ts'
 import { individual } from './http/people.ts'
-import { accepted, makePlace, problemOf, startService, until } from './support/http.ts'
-import { startProxy } from './torture/proxy.ts'
+import { accepted, problemOf, startService, until } from './support/http.ts'
 
 const run = promisify(execFile)
 
@@ -137,45 +136,6 @@ describe.concurrent('a PostgreSQL that takes no writes', () => {
     } finally {
       await service.stop()
       await disk.close()
-    }
-  })
-})
-
-describe('a network to PostgreSQL that falls silent', () => {
-  it('turns commands and queries into 503 with Retry-After in bounded time; they go on when it speaks again', { timeout: 120_000 }, async ({ expect }) => {
-    let url = ''
-    const place = await makePlace({ KEHU_DATABASE_WAIT_MS: '2000' }, () => url)
-    const address = new URL(place.database.url)
-    const proxy = await startProxy(Number(address.port))
-    const service = await serve(readConfig({ ...place.environment, DATABASE_URL: Object.assign(address, { port: String(proxy.port) }).href }), () => undefined)
-    url = service.url
-    try {
-      const [clerk, auditor] = [place.as('clerk'), place.as('auditor')]
-      const { customerId, position } = accepted(await clerk.send('create-customer', individual()))
-      await until(async () => (await clerk.get(`/customers/${customerId}?after=${position}`)).status === 200)
-
-      const body = individual()
-      const ask = () => Promise.all([
-        clerk.send('change-stage', { customerId, to: 'prospect' }, { key: 'on what is in memory' }),
-        clerk.send('create-customer', body, { key: 'on what is not' }),
-        clerk.get(`/customers/${customerId}`), clerk.get('/customers?limit=5'), auditor.get(`/customers/${customerId}/history`),
-      ])
-      proxy.freeze(true)
-      const started = performance.now()
-      // More at once than there are connections.
-      const asked = (await Promise.all([ask(), ask(), ask(), ask()])).flat()
-      expect(performance.now() - started).toBeLessThan(30_000)
-      expect(asked.map(({ status, headers }) => [status, headers.get('retry-after')])).toEqual(asked.map(() => [503, '1']))
-      expect((await readiness(url))[0]).toBe(503)
-
-      proxy.freeze(false)
-      await until(async () => (await readiness(url))[0] === 200)
-      expect((await ask()).map(({ status }) => status)).toEqual([200, 201, 200, 200, 200])
-    } finally {
-      proxy.freeze(false)
-      await service.stop()
-      await proxy.close()
-      await place.close()
     }
   })
 })

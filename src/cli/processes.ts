@@ -14,7 +14,7 @@ export const processesTable = (config: Config, { json = false }: { json?: boolea
       for (const row of [...standing, ...parked]) console.log(JSON.stringify(row))
       return
     }
-    console.log('Processes that react to events; those that act on time (complaint-deadlines) read what is due as they go:')
+    console.log('Processes that react to events; those that act on time (complaint-deadlines, protection-lapses, protection-warnings, shares-that-end) read what is due as they go:')
     console.table(standing)
     if (parked.length === 0) console.log('Nothing is parked.')
     else {

@@ -1,10 +1,12 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
+import { withSharesAt } from '../domain/customer/shares.ts'
 import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
 import { asRecorded } from '../domain/events.ts'
-import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
+import { isRejection, reject, type Rejection, type RejectionName } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
+import { limitedGain } from '../domain/portfolio/limits.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
 import { headAfter, textsOf } from '../event-store/chain.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
@@ -22,6 +24,7 @@ import { problem, problemName, problemOfRejection, type Problem } from './proble
 import { reservations, type Attempt, type Holder } from './reservation.ts'
 import { refusalFor, refusalThen } from './rights.ts'
 import type { Runtime } from './runtime.ts'
+import { portfolioSlots } from './slots.ts'
 
 /** What comes with a command's body. */
 export type Envelope = {
@@ -54,6 +57,15 @@ export const handle = async <Body extends object, State, Event extends { type: s
   envelope: Envelope,
   /** The body as it was sent: what a repeated key is compared by, whatever defaults a later version adds. */
   sent: unknown = given,
+): Promise<Answer> => {
+  const slots = portfolioSlots(runtime)
+  const answered = await carryOut(runtime, command, given, envelope, sent, slots)
+  await slots.giveBack()
+  return answered
+}
+
+const carryOut = async <Body extends object, State, Event extends { type: string; data: object }>(
+  runtime: Runtime, command: CommandDefinition<Body, State, Event>, given: Body, envelope: Envelope, sent: unknown, slots: ReturnType<typeof portfolioSlots>,
 ): Promise<Answer> => {
   const { caller, key, dryRun = false } = envelope
   const commandId = key === undefined || dryRun ? drawId() : commandIdOf(caller.actor, command.name, key)
@@ -98,7 +110,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
     if (dryRun) return answer(refused)
     const ranInto = jsonOf({ ...rejection.extensions, ...(identities.length > 0 ? { identities: [...identities] } : {}) })
     if (rejections[rejection.rejected].receipt) return again(await runtime.store.receipts.record(receiptOf(refused.status, jsonOf({ ...refused, commandId })), attemptOf(refused, ranInto)))
-    if (refused.status === 403 || rejection.rejected === 'near-duplicate') await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
+    if (refused.status === 403 || onRecord.has(rejection.rejected)) await runtime.store.receipts.recordAttempt(attemptOf(refused, ranInto))
     return answer(refused)
   }
 
@@ -114,13 +126,21 @@ export const handle = async <Body extends object, State, Event extends { type: s
   let nearMatches: Context['nearMatches']
   const decide = (state: State, now: string, related: Customer | null, others: readonly (Customer | null)[]): Accepted<Event> | Rejection => {
     const organisation = runtime.organisation.current()
-    const customer = command.asCustomer?.state(state)
+    const inForce = (one: Customer | null) => one && withSharesAt(one, now)
+    const customer = inForce(command.asCustomer?.state(state) ?? null)
     const context: Context = { now, caller, organisation, commandId, newId, identityOf: runtime.keyedHash.identity, nearMatches }
     const earlier = command.right === 'hold' || command.right === 'direct' ? command.effectiveAt?.(body) : undefined
     return unknownBehalf(caller, organisation)
       ?? (customer && refusalFor(command.right, caller, customer, organisation))
       ?? (customer && earlier !== undefined ? refusalThen(caller, customer, earlier, organisation) : undefined)
-      ?? command.refusal?.(state, body, caller, organisation, related, others) ?? command.decide(state, body, context, related, others)
+      ?? command.refusal?.(state, body, caller, organisation, inForce(related), others.map(inForce)) ?? command.decide(state, body, context, related, others)
+  }
+
+  /** What of a decision the ownership policy limits. */
+  const limitOf = (state: State, { events, effectiveAt }: Accepted<Event>, now: string) => {
+    if (!command.asCustomer) return undefined
+    const { policies, log } = runtime.organisation.current()
+    return limitedGain(id, command.asCustomer.state(state), { events: command.asCustomer.events(events), ...(effectiveAt === undefined ? {} : { effectiveAt }) }, policies.ownership.value.pool, { at: now, timeZone: log?.timeZone ?? 'UTC' })
   }
 
   /** 2. may this caller?  3. decide. A refusal or a no-op is decided again on the newest organisation. */
@@ -144,8 +164,9 @@ export const handle = async <Body extends object, State, Event extends { type: s
     let decision = decide(decideOn, now, related, others)
     if ((isRejection(decision) || decision.events.length === 0) && (await runtime.organisation.refresh())) decision = decide(decideOn, now, related, others)
     const gained = isRejection(decision) ? [] : identitiesGained(command.asCustomer?.events(decision.events) ?? [])
+    const limited = isRejection(decision) ? undefined : limitOf(loaded.state, decision, now)
     const unable = changed ?? near.problem
-    return { loaded, now, unable, decision, gained, isAppend: unable === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 }
+    return { loaded, now, unable, decision, gained, limited, isAppend: unable === undefined && !isRejection(decision) && decision.events.length > 0 && gained.length === 0 && limited === undefined }
   }
 
   for (let round = 0; round < MOST_ATTEMPTS; round += 1) {
@@ -159,7 +180,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
       if (receipt) return again(receipt)
     }
     if (recalled && !considered.isAppend) considered = await consider(await load(runtime, command.decider, streamAt(target)))
-    const { loaded, now, unable, decision, gained } = considered
+    const { loaded, now, unable, decision, gained, limited } = considered
     if (unable) return answer(unable)
     if (isRejection(decision)) return refuse(decision)
     if (decision.events.length === 0) return noOp(loaded)
@@ -169,6 +190,12 @@ export const handle = async <Body extends object, State, Event extends { type: s
     const customer = command.asCustomer?.state(loaded.state)
     const attempt: Attempt | undefined = customer && { customerId: id, loaded: { ...loaded, state: customer }, metadata }
     const reliedOn: string[] = []
+    if (attempt && limited) {
+      const taken = await slots.reserve(attempt, limited, dryRun)
+      if (taken.outcome === 'start-over') continue
+      if (taken.outcome === 'refused') return refuse(taken.rejection)
+      if (taken.outcome !== 'reserved') return answer(taken.outcome === 'unable' ? taken.problem : contention)
+    }
     if (dryRun) {
       for (const name of gained) {
         const holder = await findHolder(name)
@@ -217,6 +244,7 @@ export const handle = async <Body extends object, State, Event extends { type: s
       continue
     }
     remember(runtime, command.decider, loaded, events, sealed, result.position)
+    await slots.settle()
     if (attempt) await releaseHeld(attempt, identitiesReleased(command.asCustomer?.events(events) ?? []))
     if (command.right === 'configure') await runtime.organisation.refresh()
     // 7. answer
@@ -248,6 +276,9 @@ const remember = <State, Event extends { type: string }>({ folds }: Runtime, dec
   }, { state, head, bytes: folds.get(stream)?.bytes ?? 0 })
   folds.set(stream, { decider, loaded: { stream, state: known.state, head: known.head, position }, bytes: known.bytes })
 }
+
+/** Refusals that leave the key free and are on record all the same: somebody tried what the rules do not let them have. */
+const onRecord: ReadonlySet<RejectionName> = new Set(['near-duplicate', 'capacity-reached', 'quota-reached'])
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
 

@@ -9,7 +9,9 @@ import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as merging from '../domain/customer/merging.ts'
 import * as ownership from '../domain/customer/ownership.ts'
+import * as protecting from '../domain/customer/protecting.ts'
 import * as profile from '../domain/customer/profile.ts'
+import { EndShare, endShare } from '../domain/customer/shares.ts'
 import type { Context, Decider, Decision } from '../domain/decider.ts'
 import { complaint, type Complaint, type ComplaintEvent } from '../domain/complaint/complaint.ts'
 import * as handling from '../domain/complaint/handling.ts'
@@ -30,6 +32,7 @@ import { previewHandover } from './handover-plan.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
+import { placeWithFacts } from './protection-facts.ts'
 import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
@@ -141,6 +144,17 @@ const ofCustomer = <Body extends { customerId?: string | undefined; effectiveAt?
     asCustomer,
   })
 
+/** What time does by itself to a period of protection, decided on the streams beside the customer's as well. */
+const ofProtection = (name: string, summary: Summary, schema: z.ZodType<protecting.PeriodWithFacts>, decide: typeof protecting.lapse): Command =>
+  register<protecting.PeriodWithFacts, Customer, CustomerEvent>({
+    name, summary, right: 'keep-time', schema, decide, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    place: placeWithFacts,
+    asCustomer,
+  })
+
 const ofOrganisation = <Body extends object, State, Event extends { type: string; data: object }>(
   decider: Decider<State, Event>, idName: string, target: CommandDefinition<Body, State, Event>['target'],
   name: string, summary: Summary, schema: z.ZodType<Body>, decide: (state: State, body: Body, context: Context) => Decision<Event>, creates = false, preview?: CommandDefinition<Body, State, Event>['preview'],
@@ -168,8 +182,6 @@ const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary,
     refusal: (_state, _body, caller, organisation, _related, customers) => (right === 'judge' ? refusalToJudge(caller, customers, organisation) : undefined),
   })
 
-const ofHandover = <Body extends { handoverId: string }>(name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, handover.Handover, handover.HandoverEvent>['decide']): Command =>
-  register({ name, summary, right: 'keep-time', schema, decide, decider: handover.handover, idName: 'handoverId', target: (body) => body.handoverId, creates: false })
 const ofReport = <Body extends { reportId: string; moveOwnership?: boolean }>(
   name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, RecordReport, RecordReportEvent>['decide'], place?: CommandDefinition<Body, RecordReport, RecordReportEvent>['place'],
 ): Command =>
@@ -181,6 +193,9 @@ const ofReport = <Body extends { reportId: string; moveOwnership?: boolean }>(
     customersOf: (_body, state) => (state.status === 'none' ? [] : [state.customerId, ...(state.duplicateOf === null ? [] : [state.duplicateOf])]),
     refusal: (state, body, caller, organisation, _related, customers) => (right === 'rule' ? refusalToRule(caller, state, customers, body.moveOwnership === true, organisation) : undefined),
   })
+
+const ofHandover = <Body extends { handoverId: string }>(name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, handover.Handover, handover.HandoverEvent>['decide']): Command =>
+  register({ name, summary, right: 'keep-time', schema, decide, decider: handover.handover, idName: 'handoverId', target: (body) => body.handoverId, creates: false })
 
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
@@ -211,6 +226,12 @@ export const registry: readonly Command[] = [
   ofCustomer('release-ownership', { en: 'Release to the public pool', zh: '释放到公海' }, 'hold', ownership.ReleaseOwnership, ownership.release),
   ofCustomer('share-customer', { en: 'Share with an employee or department', zh: '共享客户' }, 'hold', ownership.ShareCustomer, ownership.share),
   ofCustomer('revoke-share', { en: 'End a share', zh: '取消共享' }, 'hold', ownership.RevokeShare, ownership.revokeShare),
+  ofCustomer('end-share', { en: 'The time of a share is over', zh: '共享到期' }, 'keep-time', EndShare, endShare),
+  ofProtection('lapse-protection', { en: 'Protection is over', zh: '保护期届满' }, protecting.LapseProtection, protecting.lapse),
+  ofProtection('warn-of-lapse', { en: 'Protection ends soon', zh: '保护期将满提醒' }, protecting.WarnOfLapse, protecting.warn),
+  ofCustomer('renew-protection', { en: 'Begin the protection anew', zh: '延续保护期' }, 'direct', protecting.RenewProtection, protecting.renew),
+  ofCustomer('lock-protection', { en: 'Keep from lapsing', zh: '锁定归属' }, 'direct', protecting.LockProtection, protecting.lock),
+  ofCustomer('unlock-protection', { en: 'Let it lapse again', zh: '解除锁定' }, 'direct', protecting.UnlockProtection, protecting.unlock),
   ofCustomer('change-stage', { en: 'Move along the lifecycle', zh: '变更生命周期阶段' }, 'work', lifecycle.ChangeStage, lifecycle.changeStage),
   ofCustomer('upgrade-tier', { en: 'Raise the tier', zh: '升级客户等级' }, 'work', lifecycle.UpgradeTier, lifecycle.upgradeTier),
   ofCustomer('downgrade-tier', { en: 'Lower the tier', zh: '降低客户等级' }, 'direct', lifecycle.DowngradeTier, lifecycle.downgradeTier),
@@ -277,24 +298,6 @@ export const registry: readonly Command[] = [
   ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
   ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
 
-  register({
-    name: 'transfer-portfolio', summary: { en: 'Hand over whom an employee holds', zh: '客户组合转交' }, right: 'direct', schema: handover.TransferPortfolio, decide: handover.transferPortfolio, creates: true,
-    decider: handover.handover,
-    idName: 'handoverId',
-    target: (_body, newId) => newId('handover'),
-    refusal: (_state, { from }, caller, organisation) => refusalOverEmployee(caller, from, organisation),
-    preview: (runtime, body) => previewHandover(runtime, body.from, body.handover, handover.selectionOf(body, runtime.organisation.current())),
-  }),
-  ofHandover('start-handover', { en: 'A departure begins a handover', zh: '离职交接开始' }, handover.StartHandover, handover.start),
-  ofHandover('complete-handover', { en: 'A handover is complete', zh: '交接完成' }, handover.CompleteHandover, handover.complete),
-  register({
-    name: 'hand-over-customer', summary: { en: 'Move a customer of a handover', zh: '交接客户' }, right: 'keep-time', schema: HandOverCustomer, decide: handOver, creates: false,
-    decider: customer,
-    idName: 'customerId',
-    target: (body) => body.customerId,
-    asCustomer,
-  }),
-
   register<reports.ReportedRecord, RecordReport, RecordReportEvent>({
     name: 'report-record', summary: { en: 'Report a record as duplicate, in the wrong category or incomplete', zh: '举报客户记录' }, right: 'report', schema: reports.ReportRecord, decide: reports.report, creates: true,
     decider: recordReport,
@@ -309,6 +312,24 @@ export const registry: readonly Command[] = [
   ofReport('pass-report-deadline', { en: 'A report was not judged in time', zh: '举报逾期未裁定' }, 'keep-time', reports.PassReportDeadline, reports.passDeadline),
   register({
     name: 'settle-dispute', summary: { en: 'The later entry goes to whom the earlier one belongs to', zh: '裁定归属争议' }, right: 'keep-time', schema: SettleDispute, decide: settleDispute, creates: false,
+    decider: customer,
+    idName: 'customerId',
+    target: (body) => body.customerId,
+    asCustomer,
+  }),
+
+  register({
+    name: 'transfer-portfolio', summary: { en: 'Hand over whom an employee holds', zh: '客户组合转交' }, right: 'direct', schema: handover.TransferPortfolio, decide: handover.transferPortfolio, creates: true,
+    decider: handover.handover,
+    idName: 'handoverId',
+    target: (_body, newId) => newId('handover'),
+    refusal: (_state, { from }, caller, organisation) => refusalOverEmployee(caller, from, organisation),
+    preview: (runtime, body) => previewHandover(runtime, body.from, body.handover, handover.selectionOf(body, runtime.organisation.current())),
+  }),
+  ofHandover('start-handover', { en: 'A departure begins a handover', zh: '离职交接开始' }, handover.StartHandover, handover.start),
+  ofHandover('complete-handover', { en: 'A handover is complete', zh: '交接完成' }, handover.CompleteHandover, handover.complete),
+  register({
+    name: 'hand-over-customer', summary: { en: 'Move a customer of a handover', zh: '交接客户' }, right: 'keep-time', schema: HandOverCustomer, decide: handOver, creates: false,
     decider: customer,
     idName: 'customerId',
     target: (body) => body.customerId,

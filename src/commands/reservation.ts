@@ -38,11 +38,14 @@ export const holderFrom = ({ organisation }: Pick<Runtime, 'organisation'>, cust
   return { customerId, ownerId: ownership?.ownerId ?? null, since: ownership?.at ?? null, departmentId: responsible?.departmentId ?? null }
 }
 
+/** One event of a protocol, at exactly the revision that was read. */
+export const appendTo = (runtime: Runtime) => async <State>(to: Loaded<State>, metadata: SharedMetadata, type: string, data: JsonObject) => {
+  const events = await runtime.codec.encode(to.stream, to.head, [{ type, schemaVersion: schemaVersionOf(type), data }], metadata, runtime.now().toISOString())
+  return runtime.store.append({ stream: to.stream, expectedRevision: expectedRevision(to.head), events })
+}
+
 export const reservations = (runtime: Runtime) => {
-  const append = async <State>(to: Loaded<State>, metadata: SharedMetadata, type: string, data: JsonObject) => {
-    const events = await runtime.codec.encode(to.stream, to.head, [{ type, schemaVersion: schemaVersionOf(type), data }], metadata, runtime.now().toISOString())
-    return runtime.store.append({ stream: to.stream, expectedRevision: expectedRevision(to.head), events })
-  }
+  const append = appendTo(runtime)
   const readIdentity = (name: string) => load(runtime, identity, identityStream(name))
   const readCustomer = (customerId: string) => load(runtime, customer, customerStream(customerId))
 

@@ -1,6 +1,7 @@
 import type { Complaint } from '../domain/complaint/complaint.ts'
 import { ownerOf, ownershipAt, responsibleFor, type Customer } from '../domain/customer/customer.ts'
 import type { Caller, Instant, Role } from '../domain/decider.ts'
+import { sharedForWork } from '../domain/customer/shares.ts'
 import { isBelow, type Organisation } from '../domain/organisation/organisation.ts'
 import type { RecordReport } from '../domain/record-report/record-report.ts'
 import { reject, type Rejection } from '../domain/rejection.ts'
@@ -42,13 +43,7 @@ export const inDepartmentsOf = (employeeId: string, responsible: string | null, 
   return mine !== undefined && theirs !== undefined && isBelow(organisation, theirs, mine)
 }
 
-const sharedForWork = (employeeId: string, customer: Customer, organisation: Organisation): boolean => {
-  const mine = organisation.employees.get(employeeId)?.departmentId
-  return customer.shares.some((share) =>
-    share.access === 'work' && (share.with.kind === 'employee' ? share.with.id === employeeId : mine !== undefined && isBelow(organisation, mine, share.with.id)))
-}
-
-/** The refusal for a caller who may not do this to this customer; undefined for one who may. */
+/** The refusal for a caller who may not do this to this customer, whose shares are those in force; undefined for one who may. */
 export const refusalFor = (right: Right, caller: Caller, customer: Customer, organisation: Organisation): Rejection | undefined => {
   if (!overCustomers.has(right) || caller.role === 'system' || customer.status === 'none') return undefined
   const { employeeId } = caller

@@ -2,10 +2,12 @@ import type { Codec } from '../event-store/codec.ts'
 import type { EventStore } from '../event-store/port.ts'
 import type { Folds } from './folds.ts'
 import type { HandoverBook } from './handover-book.ts'
+import type { CountHoldings } from './holdings.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import type { NearMatchFinder } from './near-matches.ts'
 import type { FindAttempts } from './report-placing.ts'
 import type { LiveOrganisation } from './organisation.ts'
+import type { ComplaintFinder } from './protection-facts.ts'
 
 /** What the command path works with; main.ts hands it in, tests hand in their own clock and waits. */
 export type Runtime = {
@@ -24,10 +26,14 @@ export type Runtime = {
   folds?: Folds
   /** Looks for customers that are like another; without it nobody looks. */
   nearMatches?: NearMatchFinder
-  /** What handovers read; without it a dry run tells nothing of them. */
-  handovers?: HandoverBook
+  /** Counts whom an employee holds; without it nothing is gained where the policy limits that. */
+  holdings?: CountHoldings
   /** Looks up refused attempts; without it none can be cited. */
   findAttempts?: FindAttempts
+  /** Where a customer's complaints are; without it they are looked for in the whole log. */
+  findComplaints?: ComplaintFinder
+  /** What handovers read; without it a dry run tells nothing of them. */
+  handovers?: HandoverBook
   /** Told of every command that was handled, for metrics. */
   observe?: (command: string, outcome: string, seconds: number) => void
 }

@@ -1,4 +1,5 @@
 import { identity } from '../domain/identity/identity.ts'
+import { portfolio } from '../domain/portfolio/portfolio.ts'
 import { revisionBefore, sizeOf } from '../event-store/joined.ts'
 import { EventStoreUnavailable, kindOf, type AppendResult, type AppendWithReceipt, type EventStore, type RecordedEvent } from '../event-store/port.ts'
 import type { Fold } from './folds.ts'
@@ -59,7 +60,7 @@ export const makeRun = (runtime: Runtime, stream: string) => {
       ...store,
       readStream: async function* (name, options) {
         // It is about to reserve. What it does should it have to give up names what it has read: that must be in the log.
-        if (kindOf(name) === identity.kind) alone()
+        if ([identity.kind, portfolio.kind].includes(kindOf(name))) alone()
         const [base] = through() || name !== stream ? [] : buffered
         yield* base ? readBuffered(revisionBefore(base.append), options?.fromRevision ?? 0) : store.readStream(name, options)
       },

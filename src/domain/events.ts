@@ -11,6 +11,7 @@ import { handover, type HandoverEvent } from './handover/handover.ts'
 import { identity, type IdentityEvent } from './identity/identity.ts'
 import type { OrganisationEvent, PolicyReference } from './organisation/organisation.ts'
 import { policy } from './policy/policy.ts'
+import { portfolio, type PortfolioEvent } from './portfolio/portfolio.ts'
 import { purchases, type PurchasesEvent } from './purchases/purchases.ts'
 import { recordReport, type RecordReportEvent } from './record-report/record-report.ts'
 import { rootLog, type RootEvent } from './root/root.ts'
@@ -20,7 +21,7 @@ import { upcast } from './upcasters.ts'
 /** Every kind of event there is: adding a stream kind is a line in each of the three lists here. */
 export type DomainEvent = OrganisationEvent | { kind: 'customer'; id: string; event: Recorded<CustomerEvent> } | { kind: 'identity'; id: string; event: Recorded<IdentityEvent> }
   | { kind: 'duplicateCase'; id: string; event: Recorded<DuplicateCaseEvent> } | { kind: 'complaint'; id: string; event: Recorded<ComplaintEvent> } | { kind: 'purchases'; id: string; event: Recorded<PurchasesEvent> } | { kind: 'engagement'; id: string; event: Recorded<EngagementEvent> }
-  | { kind: 'recordReport'; id: string; event: Recorded<RecordReportEvent> } | { kind: 'root'; id: string; event: Recorded<RootEvent> } | { kind: 'handover'; id: string; event: Recorded<HandoverEvent> }
+  | { kind: 'recordReport'; id: string; event: Recorded<RecordReportEvent> } | { kind: 'root'; id: string; event: Recorded<RootEvent> } | { kind: 'handover'; id: string; event: Recorded<HandoverEvent> } | { kind: 'portfolio'; id: string; event: Recorded<PortfolioEvent> }
 
 export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   system: system.events,
@@ -34,6 +35,7 @@ export const eventSchemas: Record<DomainEvent['kind'], EventSchemas> = {
   complaint: complaint.events,
   purchases: purchases.events,
   engagement: engagement.events,
+  portfolio: portfolio.events,
   recordReport: recordReport.events,
   root: rootLog.events,
   handover: handover.events,
@@ -114,6 +116,10 @@ export const domainEvent = (stored: StoredEvent): DomainEvent | undefined => {
     }
     case 'engagement': {
       const event = recordedEvent(engagement.parse, stored)
+      return event && { kind, id, event }
+    }
+    case 'portfolio': {
+      const event = recordedEvent(portfolio.parse, stored)
       return event && { kind, id, event }
     }
     case 'recordReport': {

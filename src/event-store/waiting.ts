@@ -52,3 +52,6 @@ export const orAborted = async <T>(signal: AbortSignal | undefined, work: Promis
   work.catch(() => undefined)
   return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', done))
 }
+
+/** Nothing came back from Postgres in the time a query may take. */
+export const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'

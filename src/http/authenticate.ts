@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { problem } from '../commands/problem.ts'
+import type { Runtime } from '../commands/runtime.ts'
 import type { Caller, Role } from '../domain/decider.ts'
 import { departmentsBelow, type Organisation } from '../domain/organisation/organisation.ts'
 import { Id } from '../domain/values.ts'
@@ -61,13 +62,15 @@ export const requireRole = (claims: Claims, roles: readonly Role[]): void => {
   if (!roles.includes(claims.role)) throw new ProblemError(problem('read-not-permitted', `The role ${claims.role} may not read this; ${roles.join(', ')} may.`))
 }
 
-/** What the caller sees of customers in full. */
-export const viewerOf = (claims: Claims, organisation: Organisation): Viewer => {
+/** What the caller sees of customers in full, at that time. */
+export const viewerOf = (claims: Claims, { organisation: live, now: clock }: Pick<Runtime, 'organisation' | 'now'>): Viewer => {
   if (claims.role === 'system' || claims.role === 'auditor') return { all: true }
+  const organisation = live.current()
+  const now = clock().toISOString()
   const employeeId = claims.employeeId ?? ''
   const own = organisation.employees.get(employeeId)?.departmentId
-  if (own === undefined) return { all: false, employeeId, memberOf: [], departments: [] }
+  if (own === undefined) return { all: false, employeeId, memberOf: [], departments: [], now }
   const memberOf: string[] = []
   for (let at: string | null = own; at !== null && !memberOf.includes(at); at = organisation.departments.get(at)?.parentId ?? null) memberOf.push(at)
-  return { all: false, employeeId, memberOf, departments: claims.role === 'manager' ? departmentsBelow(organisation, own) : [own] }
+  return { all: false, employeeId, memberOf, departments: claims.role === 'manager' ? departmentsBelow(organisation, own) : [own], now }
 }

@@ -64,7 +64,7 @@ export const complaintRoutes = (services: Services) => async (app: FastifyInstan
   const nameCharacters = () => runtime.organisation.current().policies.visibility.value.nameCharacters
   /** A customer the caller sees in full, and all it has absorbed; undefined for another. */
   const seenCustomer = async (claims: Claims, customerId: string, after: bigint | undefined): Promise<string[] | undefined> => {
-    const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewerOf(claims, runtime.organisation.current()), nameCharacters()))
+    const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewerOf(claims, runtime), nameCharacters()))
     return result?.full ? [result.customerId, ...result.absorbed] : undefined
   }
 

@@ -51,7 +51,7 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
     const claims = claimsOf(request)
     requireRole(claims, readers)
     const { identifier, q, ownerId, departmentId, category, stage, tier, incomplete, after, limit, cursor } = request.query
-    const viewer = viewerOf(claims, organisation())
+    const viewer = viewerOf(claims, runtime)
     const filters: Filters = { q, ownerId, departmentId, category, stage, tier, identity: identifier === undefined ? undefined : identityOf(runtime, identifier) }
     const waitFor = afterOf(runtime, after)
     const giveBack = await lookupLimit.take(claims, organisation(), identifier === undefined ? 0 : 1)
@@ -87,7 +87,7 @@ export const customerRoutes = (services: Services, lookupLimit: LookupLimit) => 
   }, async (request, reply) => {
     const claims = claimsOf(request)
     requireRole(claims, readers)
-    const viewer = viewerOf(claims, organisation())
+    const viewer = viewerOf(claims, runtime)
     const { customerId } = request.params
     const { after, redirect } = request.query
     const { result, asOf } = await readModels.query(customerLookup, { after: afterOf(runtime, after) }, (db, schema) => customerById(db, schema, customerId, viewer, nameCharacters(), { asRecorded: redirect === 'false' }))
@@ -161,5 +161,5 @@ async function* allPages(pageBefore: (before: string | undefined) => Promise<Fou
     before = next
   }
 }
-const csvColumns = ['customerId', 'full', 'name', 'category', 'ownerId', 'ownerSince', 'departmentId', 'stage', 'tier', 'enteredAt', 'revision']
+const csvColumns = ['customerId', 'full', 'name', 'category', 'ownerId', 'ownerSince', 'lastOwnerId', 'departmentId', 'stage', 'tier', 'enteredAt', 'revision']
 

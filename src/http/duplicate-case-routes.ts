@@ -47,7 +47,7 @@ export const duplicateCaseRoutes = (services: Services) => async (app: FastifyIn
   const customersOf = async (claims: Claims, found: readonly FoundCase[], after: bigint | undefined): Promise<Map<string, CustomerSummary>> => {
     const organisation = runtime.organisation.current()
     const ids = [...new Set(found.flatMap((one) => one.customerIds))]
-    return (await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, ids, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))).result
+    return (await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, ids, viewerOf(claims, runtime), organisation.policies.visibility.value.nameCharacters))).result
   }
   const shown = (found: FoundCase, customers: ReadonlyMap<string, CustomerSummary>) => {
     const { caseId, status, openedBy, score, reasons, weightsVersion, openedAt, judgedAt, judgedBy, said, mergeId, revision } = found

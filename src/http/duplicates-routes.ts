@@ -94,7 +94,7 @@ const findNear = async ({ runtime }: Services, described: Pick<WouldBeCustomer, 
 const seenBy = async ({ runtime, readModels }: Services, claims: Claims, customerIds: readonly string[], after: bigint): Promise<Map<string, CustomerSummary>> => {
   if (customerIds.length === 0) return new Map()
   const organisation = runtime.organisation.current()
-  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, customerIds, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
+  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, customerIds, viewerOf(claims, runtime), organisation.policies.visibility.value.nameCharacters))
   return result
 }
 

@@ -22,6 +22,7 @@ const claimed = { 'first-entry': { en: 'by entering it first', zh: '首次录入
 const disputed = (basis: string): Words => (basis === 'dispute' ? { en: ', who was first by an upheld report', zh: '（举报成立，先录先得）' } : { en: '', zh: '' })
 const faults = { duplicate: { en: 'a duplicate', zh: '重复录入' }, 'wrong-category': { en: 'in the wrong category', zh: '分类错误' }, incomplete: { en: 'incomplete', zh: '资料不全' } }
 const unmoved = { 'owner-unknown': '先录入方无已知归属人', 'owner-departed': '先录入方归属人已离职', 'held-already': '已归其所有', 'merged-since': '两者已合并' }
+const releasedBy = (from: string) => ({ 'voluntary-release': { en: `Released by ${from}`, zh: `${from} 释放` }, 'protection-lapsed': { en: `Lapsed from ${from}`, zh: `${from} 保护期届满，收回` }, transfer: { en: `Handed over from ${from}`, zh: `${from} 的客户移交` }, departure: { en: `Handed over from ${from}, who departed,`, zh: `${from} 离职，移交` } })
 const steps = { accept: '受理', reply: '答复', act: '行动', 'follow-up': '回访', improve: '改进' }
 const escalations = { 'beyond-authority': '超出权限', 'serious-harm': '可能造成严重损害', 'several-departments': '涉及多个部门', 'rejected-resolution': '客户不接受处理结果', 'deadline-passed': '逾期' }
 
@@ -42,10 +43,14 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   OwnershipClaimed: ({ ownerId, basis }) => ({ en: `${ownerId} took it ${claimed[basis].en}`, zh: `${ownerId} 取得归属：${claimed[basis].zh}` }),
   OwnershipAssigned: ({ ownerId, basis }) => ({ en: `Assigned to ${ownerId}${disputed(basis).en}`, zh: `分配给 ${ownerId}${disputed(basis).zh}` }),
   OwnershipTransferred: ({ from, ownerId, basis }) => ({ en: `Transferred from ${from}${departed(basis).en} to ${ownerId}${disputed(basis).en}`, zh: `由 ${from} 转交给 ${ownerId}${departed(basis).zh}${disputed(basis).zh}` }),
-  OwnershipReleased: ({ from, basis }) => (basis === 'voluntary-release' ? { en: `Released by ${from} to the public pool`, zh: `${from} 释放到公海` } : { en: `Handed over from ${from}${departed(basis).en} to the public pool`, zh: `由 ${from} 移入公海${departed(basis).zh}` }),
+  OwnershipReleased: ({ from, basis, lapse }) => ({ en: `${releasedBy(from)[basis].en} to the public pool${lapse ? `: protected since ${lapse.protectedSince}, for ${lapse.days} days` : ''}`, zh: `${releasedBy(from)[basis].zh}到公海${lapse ? `：自 ${lapse.protectedSince} 起保护 ${lapse.days} 天` : ''}` }),
   OwnershipCorrected: ({ from, ownerId, correctsRevision }) => ({ en: `An entry about its owner was corrected (revision ${correctsRevision}): not ${owner(from, 'the pool')} but ${owner(ownerId, 'the pool')}`, zh: `更正归属记录（第 ${correctsRevision} 号）：应为 ${owner(ownerId, '公海')}，而非 ${owner(from, '公海')}` }),
-  CustomerShared: ({ with: other, access }) => ({ en: `Shared with ${withWhom(other).en} to ${access}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}）` }),
-  ShareRevoked: ({ with: other }) => ({ en: `No longer shared with ${withWhom(other).en}`, zh: `取消对${withWhom(other).zh}的共享` }),
+  CustomerShared: ({ with: other, access, until }) => ({ en: `Shared with ${withWhom(other).en} to ${access}${until === undefined ? '' : ` until ${until}`}`, zh: `共享给${withWhom(other).zh}（${access === 'read' ? '只读' : '可跟进'}${until === undefined ? '' : `，至 ${until}`}）` }),
+  ShareRevoked: ({ with: other, cause }) => ({ en: `No longer shared with ${withWhom(other).en}${cause ? ': its time was over' : ''}`, zh: cause ? `对${withWhom(other).zh}的共享到期` : `取消对${withWhom(other).zh}的共享` }),
+  ProtectionLapseWarned: ({ ownerId, protectedSince, lapsesAt }) => ({ en: `${ownerId} was warned that the protection that began ${protectedSince} lapses ${lapsesAt}`, zh: `提醒 ${ownerId}：自 ${protectedSince} 起的保护期将于 ${lapsesAt} 届满` }),
+  ProtectionRenewed: ({ ownerId }) => ({ en: `The protection for ${ownerId} began anew`, zh: `${ownerId} 的保护期重新起算` }),
+  ProtectionLocked: ({ until }) => ({ en: `Cannot lapse ${until === null ? 'until it is unlocked' : `until ${until}`}`, zh: `锁定归属${until === null ? '' : `，至 ${until}`}` }),
+  ProtectionUnlocked: () => ({ en: 'May lapse again', zh: '解除归属锁定' }),
   StageChanged: ({ from, to, move, cause }) => ({ en: `Went from stage ${from} to ${to} (${move})${cause === 'purchase' ? ', by a purchase' : ''}`, zh: `阶段由 ${from} 变为 ${to}（${move}）${cause === 'purchase' ? '，因购买' : ''}` }),
   TierUpgraded: ({ from, to, basis }) => ({ en: `Raised from tier ${from} to ${to}, on ${basis}`, zh: `等级由 ${from} 升为 ${to}，依据 ${basis}` }),
   TierUpgradeProposed: ({ from, to, basis }) => ({ en: `Speaks for a rise from tier ${from} to ${to}, on ${basis}`, zh: `建议等级由 ${from} 升为 ${to}，依据 ${basis}` }),

@@ -101,7 +101,7 @@ export const portfolioRoutes = (services: Services) => async (app: FastifyInstan
 }
 
 /** A manager asks about their own departments, a clerk about nobody else. */
-const requireDepartment = (claims: Claims, departmentId: string, organisation: Organisation): void => {
+export const requireDepartment = (claims: Claims, departmentId: string, organisation: Organisation): void => {
   if (isOver(claims, departmentId, organisation)) return
   throw new ProblemError(problem('read-not-permitted', 'A clerk reads their own portfolio, a manager those of their departments.'))
 }

@@ -71,7 +71,7 @@ export const recordReportRoutes = (services: Services) => async (app: FastifyIns
   const shownTo = async (claims: Claims, found: readonly FoundReport[], after: bigint | undefined, now: string): Promise<(Report | undefined)[]> => {
     const organisation = runtime.organisation.current()
     const ids = [...new Set(found.flatMap((one) => [one.customerId, ...(one.duplicateOf === null ? [] : [one.duplicateOf])]))]
-    const { result: customers } = await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, ids, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
+    const { result: customers } = await readModels.query(customerLookup, { after }, (db, schema) => customerSummaries(db, schema, ids, viewerOf(claims, runtime), organisation.policies.visibility.value.nameCharacters))
     return found.map((one) => shown(one, customers, claims, now))
   }
 

@@ -38,6 +38,7 @@ const summary = {
   category: z.string(),
   ownerId: z.string().nullable().describe('null: in the public pool 公海'),
   ownerSince: z.string(),
+  lastOwnerId: z.string().nullable().describe('The owner; in the pool who held it last'),
   departmentId: z.string().nullable(),
   stage: z.string().nullable(),
   tier: z.string().nullable(),
@@ -57,7 +58,7 @@ export const CustomerBody = z.object({
   changedAt: z.string().nullable(),
   identifiers: z.array(z.object({ kind: z.string(), value: z.string().nullable() })),
   contacts: z.array(z.object({ contactId: z.string(), name: z.string().nullable(), fields: Fields })),
-  shares: z.array(z.object({ with: z.object({ kind: z.string(), id: z.string() }), access: z.string() })),
+  shares: z.array(z.object({ with: z.object({ kind: z.string(), id: z.string() }), access: z.string(), until: z.string().nullable().describe('When it ends by itself') })),
   asOf: AsOfBody,
 }).meta({ id: 'Customer' })
 

@@ -10,6 +10,7 @@ import { analyticsRoutes } from './analytics-routes.ts'
 import { auditRoutes, recordRead } from './audit-routes.ts'
 import { authenticate } from './authenticate.ts'
 import { batchRoute } from './batch-route.ts'
+import { capacityRoutes } from './capacity-routes.ts'
 import { commandRoutes } from './command-routes.ts'
 import { complaintRoutes } from './complaint-routes.ts'
 import { customerRoutes } from './customer-routes.ts'
@@ -26,6 +27,7 @@ import { healthRoutes, operationsRoutes } from './operations-routes.ts'
 import { organisationRoutes } from './organisation-routes.ts'
 import { portfolioRoutes } from './portfolio-routes.ts'
 import { recordReportRoutes } from './record-report-routes.ts'
+import { protectionRoutes } from './protection-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { Services } from './services.ts'
 import { compileValidator } from './validator.ts'
@@ -119,8 +121,10 @@ export const makeServer = async (services: Services): Promise<FastifyInstance> =
     await api.register(auditRoutes(services))
     await api.register(historyRoutes(services))
     await api.register(portfolioRoutes(services))
+    await api.register(capacityRoutes(services))
     await api.register(recordReportRoutes(services))
     await api.register(employeeRecordRoutes(services))
+    await api.register(protectionRoutes(services))
     await api.register(handoverRoutes(services))
   })
   return app

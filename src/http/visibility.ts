@@ -12,7 +12,7 @@ export const noSuchCustomer = problem('not-found', 'No customer has this id.')
 /** Only who sees a customer in full sees its history: its own, and of all it has absorbed. Answers whose records those are, its own first. */
 export const requireFull = async ({ runtime, readModels }: Services, claims: Claims, customerId: string, after: bigint | undefined): Promise<string[]> => {
   const organisation = runtime.organisation.current()
-  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewerOf(claims, organisation), organisation.policies.visibility.value.nameCharacters))
+  const { result } = await readModels.query(customerLookup, { after }, (db, schema) => customerById(db, schema, customerId, viewerOf(claims, runtime), organisation.policies.visibility.value.nameCharacters))
   if (!result) throw new ProblemError(noSuchCustomer)
   if (!result.full) throw new ProblemError(problem('read-not-permitted', 'This customer belongs to another department: its owner, and those it is shared with, see its history.', { extensions: { ownerId: result.ownerId } }))
   return [result.customerId, ...result.absorbed]

@@ -120,7 +120,7 @@ describe('kehu audit, as it is typed, on a log in Postgres', { timeout: 300_000 
     await rebuild({ db, store: runtime.store, codec: runtime.codec, placeId, analystRole }, ownershipHistory)
     await here.database.pool.query(`update ${schemaOf(ownershipHistory)}.ownership_period set owner_id = 'thief' where customer_id = 'a' and owner_id = 'clerk'`)
     const { code, output } = await here.kehu('audit', 'compare', 'ownership-history')
-    expect(output).toMatch(/ownership-history\.ownership_period: [12] row\(s\) only in use, [12] only in the replay; e\.g\. a/)
+    expect(output).toMatch(/ownership-history\.ownership_period: \d+ row\(s\) only in use, \d+ only in the replay; e\.g\. a/)
     expect(code).toBe(1)
   })
 })

@@ -72,6 +72,7 @@ const letterOf = (step: Step, customerId: string): string | undefined => {
   switch (step.does) {
     case 'start':
     case 'sleep':
+    case 'ask':
       return undefined
     case 'read':
       if (step.stream.startsWith('identity-')) return 'i'

@@ -72,7 +72,7 @@ describe('interactions', () => {
   const record = (state: Engagement, command: Parameters<typeof recordInteraction>[1], context: Context): Decision<EngagementEvent> => recordInteraction(state, command, context, known)
   it('are recorded once for each id, with free text sealed', () => {
     const command = RecordInteraction.parse({ customerId: 'c', interactionId: 'i1', at: on(4), channel: 'visit', direction: 'outbound', purpose: 'courtesy', outcome: person.said })
-    given(engagement, []).when(record, command).then([{ type: 'InteractionRecorded', data: { interactionId: 'i1', at: on(4), channel: 'visit', direction: 'outbound', purpose: 'courtesy', contactId: null, outcome: sealed(person.said), nextStep: null, employeeId: 'clerk' } }], { effectiveAt: on(4) })
+    given(engagement, []).when(record, command).then([{ type: 'InteractionRecorded', data: { interactionId: 'i1', at: on(4), channel: 'visit', direction: 'outbound', purpose: 'courtesy', contactId: null, outcome: sealed(person.said), nextStep: null, employeeId: 'clerk', followUp: false } }], { effectiveAt: on(4) })
   })
   it('name a contact of the customer, and no future', () => {
     const command = { customerId: 'c', channel: 'visit', direction: 'inbound', purpose: 'courtesy' } as const

@@ -27,6 +27,9 @@ export const commands: Record<string, Row> = {
   'release-ownership': { roles: 'clerk manager system', body: ({ customerId }) => ({ customerId, reason: '释放' }) },
   'share-customer': { roles: 'clerk manager system', body: ({ customerId }) => ({ customerId, employeeId: 'sun', access: 'read' }) },
   'revoke-share': { roles: 'clerk manager system', body: ({ customerId }) => ({ customerId, employeeId: 'sun' }) },
+  'renew-protection': { roles: 'manager system', body: ({ customerId }) => ({ customerId, reason: '延期' }) },
+  'lock-protection': { roles: 'manager system', body: ({ customerId }) => ({ customerId, reason: '战略客户' }) },
+  'unlock-protection': { roles: 'manager system', body: ({ customerId }) => ({ customerId, reason: '恢复' }) },
   'change-stage': { roles: 'clerk manager system', body: ({ customerId }) => ({ customerId, to: 'lost' }) },
   'upgrade-tier': { roles: 'clerk manager system', body: ({ customerId }) => ({ customerId, to: 'premier', basis: 'approval', evidence: '行长批准' }) },
   'downgrade-tier': { roles: 'manager system', body: ({ customerId }) => ({ customerId, to: 'standard', basis: 'correction', evidence: '录错' }) },
@@ -61,15 +64,18 @@ export const later: Record<string, string> = {
   'confirm-duplicate-case': 'clerk manager system',
   'dismiss-duplicate-case': 'clerk manager system',
   'close-duplicate-case': 'system',
+  'correct-ownership': 'manager system',
   'report-record': 'clerk manager system',
   'uphold-report': 'manager system',
   'dismiss-report': 'manager system',
   'pass-report-deadline': 'system',
   'settle-dispute': 'system',
-  'correct-ownership': 'manager system',
   'merge-customers': 'manager system',
   'reverse-merge': 'manager system',
   'pass-complaint-deadline': 'system',
+  'lapse-protection': 'system',
+  'warn-of-lapse': 'system',
+  'end-share': 'system',
   'activate-by-purchase': 'system',
   'assess-spend': 'system',
   'transfer-portfolio': 'manager system',
@@ -81,13 +87,15 @@ export const later: Record<string, string> = {
 /** Commands of customers that change one that is there, by what they need (issue 3, "Who may what"). */
 export const working = ['change-profile', 'add-contact', 'change-contact', 'remove-contact', 'add-identifier', 'change-identifier', 'release-identifier', 'change-stage', 'upgrade-tier']
 export const holding = ['transfer-ownership', 'release-ownership', 'share-customer', 'revoke-share']
-export const directing = ['recategorise-customer', 'assign-ownership', 'downgrade-tier']
+export const directing = ['recategorise-customer', 'assign-ownership', 'downgrade-tier', 'renew-protection', 'lock-protection', 'unlock-protection']
 
 /** Queries by operationId, and the roles that may ask them at all; `anyone`: without a token. */
 export const queries: Record<string, string> = {
   'find-customers': 'clerk manager system auditor',
   'get-customer': 'clerk manager system auditor',
   'get-ownership': 'clerk manager system auditor',
+  'list-protection': 'clerk manager system auditor',
+  'get-protection': 'clerk manager system auditor',
   'get-lifecycle': 'clerk manager system auditor',
   'check-duplicates': 'clerk manager system auditor',
   'get-identifier-history': 'manager system auditor',
@@ -96,12 +104,12 @@ export const queries: Record<string, string> = {
   'get-history': 'clerk manager system auditor',
   'get-employee-portfolio': 'clerk manager system auditor',
   'get-department-portfolio': 'manager system auditor',
-  'find-handovers': 'clerk manager system admin auditor',
-  'get-handover': 'clerk manager system admin auditor',
-  'get-handover-ledger': 'clerk manager system admin auditor',
   'find-record-reports': 'clerk manager system auditor',
   'get-record-report': 'clerk manager system auditor',
   'get-employee-record': 'clerk manager system admin auditor',
+  'find-handovers': 'clerk manager system admin auditor',
+  'get-handover': 'clerk manager system admin auditor',
+  'get-handover-ledger': 'clerk manager system admin auditor',
   'get-events': 'auditor',
   'list-attempts': 'auditor',
   'list-reads': 'auditor',

@@ -3,7 +3,7 @@ import type { Append, AppendResult, EventStore } from '../../src/event-store/por
 /**
  * Several attempts against one store, one step at a time, in the order a test chooses. A step is one atomic read of
  * a whole stream, one append, or one sleep; each attempt stands before its next step until it is let go. An attempt
- * that is never let go again has crashed, as far as anybody can tell. What is not of a customer or an identity
+ * that is never let go again has crashed, as far as anybody can tell. What is not of a customer, an identity or a portfolio
  * (the organisation, receipts) happens together with the step before it.
  */
 export type Step =
@@ -11,6 +11,7 @@ export type Step =
   | { does: 'read'; stream: string }
   | { does: 'append'; stream: string; types: string[]; outcome?: AppendResult['outcome'] }
   | { does: 'sleep'; ms: number }
+  | { does: 'ask'; what: string }
 
 /**
  * How time goes by for an attempt during a step. `punctual`: a sleep takes as long as it was asked for, all else no
@@ -19,7 +20,13 @@ export type Step =
 export type Pace = 'punctual' | 'late'
 
 /** What an attempt sees of the world. */
-export type View = { store: EventStore; elapsed: () => number; sleep: (ms: number) => Promise<void> }
+export type View = {
+  store: EventStore
+  elapsed: () => number
+  sleep: (ms: number) => Promise<void>
+  /** Before something else is asked that takes a step of its own. */
+  ask: (what: string) => Promise<void>
+}
 
 export type Stepped<Answer> = {
   name: string
@@ -37,7 +44,7 @@ const HOURS = 10_000_000
 /** Turns of the event loop in which an attempt must come to stand: no step needs a timer or a socket. */
 const MOST_TURNS = 1000
 
-const isStepped = (stream: string) => stream.startsWith('customer-') || stream.startsWith('identity-')
+const isStepped = (stream: string) => ['customer-', 'identity-', 'portfolio-'].some((kind) => stream.startsWith(kind))
 
 export const stepped = (store: EventStore) => <Answer>(name: string, work: (view: View) => Promise<Answer>): Stepped<Answer> => {
   let gate: { step: Step; open: () => void } | undefined
@@ -80,6 +87,9 @@ export const stepped = (store: EventStore) => <Answer>(name: string, work: (view
     sleep: async (ms) => {
       await standBefore({ does: 'sleep', ms })
       elapsed += pace === 'late' ? HOURS : ms
+    },
+    ask: async (what) => {
+      await standBefore({ does: 'ask', what })
     },
   }
   async function* readWhole(stream: string, options?: { fromRevision?: number }) {

@@ -11,18 +11,23 @@ const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 3_600_000
 
 /**
- * Sends a process's command. What passes by itself (contention, the log out of reach) is thrown to be tried again at
- * once; a refusal is parked, tried again ever more slowly, and does not hold up the commands behind it.
+ * Sends a process's command, which may have been parked. What passes by itself (contention, the log or a read model out of
+ * reach) is thrown to be tried again at once; a refusal is parked, tried again ever more slowly, and does not hold up the
+ * commands behind it.
  */
 export const dispatch = async (runtime: Runtime, log: ProcessLog, process: string, intent: Intent): Promise<'done' | 'parked'> => {
+  const came = await sendIntent(runtime, log, process, intent)
+  if (came === 'done') await log.settle(process, intent.key)
+  return came
+}
+
+/** The same for a command that is known not to be parked. */
+export const sendIntent = async (runtime: Runtime, log: ProcessLog, process: string, intent: Intent): Promise<'done' | 'parked'> => {
   const caller: Caller = { actor: process, role: 'system', employeeId: null, onBehalfOf: null }
   const answer = await handleNamed(runtime, intent.command, intent.body, { caller, key: intent.key, causationId: intent.causationId, correlationId: intent.correlationId })
-  if (answer.status < 400) {
-    await log.settle(process, intent.key)
-    return 'done'
-  }
+  if (answer.status < 400) return 'done'
   const problem = problemName({ type: String(answer.body['type']) })
-  if (problem === 'contention') throw new Error(`${intent.command} met contention`)
+  if (problem === 'contention' || answer.status === 503) throw new Error(`${intent.command} met ${problem}`)
   const before = (await log.parked(process)).find((entry) => entry.key === intent.key)
   const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(before?.tries ?? 0, 12))
   const now = runtime.now()

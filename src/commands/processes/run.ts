@@ -1,7 +1,7 @@
 import { lead, type Leadership } from '../../event-store/leadership.ts'
 import type { ProcessLog } from '../../event-store/process-log.ts'
 import type { Runtime } from '../runtime.ts'
-import { runDue, type FindDue } from './deadlines.ts'
+import { makeDueRounds, type FindDue } from './deadlines.ts'
 import { retryParked } from './dispatch.ts'
 import { followReactions, reactions } from './reactions.ts'
 
@@ -44,7 +44,8 @@ export const runProcesses = (dependencies: ProcessDependencies, signal: AbortSig
   return Promise.all([
     ...reactions.map((reaction) => lasting(reaction.process, (until) => followReactions(runtime, log, reaction, until))),
     ...Object.entries(due).map(([process, findDue]) => lasting(process, async (until) => {
-      while (!until.aborted) await pause(await runDue(runtime, log, process, findDue), until)
+      const round = makeDueRounds(runtime, log, process, findDue)
+      while (!until.aborted) await pause(await round(), until)
     })),
     ...Object.entries(others).map(([process, act]) => lasting(process, act)),
     lasting('parked-commands', async (until) => {

@@ -4,10 +4,12 @@ import { events, isFence, kind, type CustomerEvent, type SharedWith, type Stored
 import type { IdentifierKind } from './identifier.ts'
 import { applyMerge, chosenByHand, neverMerged, type Merging } from './merge.ts'
 import { lastOwned, latestWhere, ownershipAfter, type OwnershipChange, type OwnershipChanges } from './ownership-changes.ts'
+import { applyProtection, unprotected, type Protection } from './protection.ts'
 
 // State: only what decisions need.
 export type FieldValues = Record<string, StoredFieldValue>
-export type Share = { with: SharedWith; access: 'read' | 'work' }
+/** Null in `until`: until it is revoked. */
+export type Share = { with: SharedWith; access: 'read' | 'work'; until: Instant | null }
 
 export type Customer = Merging & {
   status: 'none' | 'entered'
@@ -27,6 +29,7 @@ export type Customer = Merging & {
   /** Changes of owner in order of effective time, ties by revision. The first is the entry itself, without owner. */
   ownership: OwnershipChanges
   shares: readonly Share[]
+  protection: Protection
   stage: string
   stageSince: Instant
   tier: string
@@ -38,7 +41,7 @@ export type Customer = Merging & {
 
 const nobody: Customer = {
   ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], stage: '', stageSince: '', tier: '', proposedTiers: new Set(), disputes: new Set(),
+  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], protection: unprotected, stage: '', stageSince: '', tier: '', proposedTiers: new Set(), disputes: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -104,9 +107,14 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
       // Who holds it again by a merge of its own still does so by that merge.
       return { ...state, ...applyMerge(state, event), ownership: ownershipAfter(state.ownership, event), settlements: state.settlements.has(state.ownership?.change.revision ?? -1) ? new Set(state.settlements).add(event.revision) : state.settlements }
     case 'CustomerShared':
-      return { ...state, shares: [...state.shares.filter((one) => !sameShare(one, event.data.with)), { with: event.data.with, access: event.data.access }] }
+      return { ...state, shares: [...state.shares.filter((one) => !sameShare(one, event.data.with)), { with: event.data.with, access: event.data.access, until: event.data.until ?? null }] }
     case 'ShareRevoked':
       return { ...state, shares: state.shares.filter((one) => !sameShare(one, event.data.with)) }
+    case 'ProtectionLapseWarned':
+    case 'ProtectionRenewed':
+    case 'ProtectionLocked':
+    case 'ProtectionUnlocked':
+      return state
     case 'StageChanged':
       return { ...state, stage: event.data.to, stageSince: event.effectiveAt }
     case 'TierUpgraded':
@@ -129,7 +137,10 @@ export const customer: Decider<Customer, CustomerEvent> = {
   events,
   parse: eventParser(events),
   initialState: nobody,
-  evolve: (state, event) => ({ ...apply(state, event), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }),
+  evolve: (state, event) => {
+    const after = apply(state, event)
+    return { ...after, protection: applyProtection(state.protection, event, state.ownership, after.ownership), visibleRevision: isFence(event) ? state.visibleRevision : event.revision }
+  },
 }
 
 /** The change of owner in force at an instant: the latest by effective time not after it, ties by revision. */

@@ -55,14 +55,24 @@ export const events = {
   /** A fence: whatever this customer had reserved until here is void. Written by a rival, or by an attempt that gives up. */
   EntryAbandoned: z.object({ by: z.string() }),
   OwnershipClaimed: z.object({ ownerId: z.string(), basis: z.enum(['first-entry', 'claim']), reason: FreeText.nullable() }),
-  /** `reportId`: of a dispute, the report it was decided by. `handoverId`: the handover that moved it. */
+  /** `reportId`: of a dispute, the report it was decided by. `handoverId`: as one of the customers of that handover. */
   OwnershipAssigned: z.object({ ownerId: z.string(), basis: z.enum(['assignment', 'dispute']), reason: FreeText.nullable(), reportId: z.string().optional() }),
   OwnershipTransferred: z.object({ from: z.string(), ownerId: z.string(), basis: z.enum(['transfer', 'dispute', 'departure']), reason: FreeText.nullable(), reportId: z.string().optional(), handoverId: z.string().optional() }),
-  OwnershipReleased: z.object({ from: z.string(), basis: z.enum(['voluntary-release', 'transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional() }),
+  OwnershipReleased: z.object({
+    from: z.string(), basis: z.enum(['voluntary-release', 'protection-lapsed', 'transfer', 'departure']), reason: FreeText.nullable(), handoverId: z.string().optional(),
+    /** For a protection that lapsed: when the period began, the last follow-up known, and how long it lasted. */
+    lapse: z.object({ protectedSince: z.string(), followedUpAt: z.string().nullable(), days: z.number() }).optional(),
+  }),
   /** An earlier change of owner was entered wrongly: this one stands in its place. Both stay on record. `corrects` is the id of its event. */
   OwnershipCorrected: z.object({ corrects: z.string(), correctsRevision: z.number().int(), from: z.string().nullable(), ownerId: z.string().nullable(), basis: z.literal('correction'), reason: FreeText }),
-  CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable() }),
-  ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable() }),
+  /** `until`: when it ends by itself. */
+  CustomerShared: z.object({ with: SharedWith, access: z.enum(['read', 'work']), reason: FreeText.nullable(), until: z.string().optional() }),
+  ShareRevoked: z.object({ with: SharedWith, reason: FreeText.nullable(), cause: z.enum(['ended']).optional() }),
+  /** The owner is told when the period that began then lapses, unless something happens. */
+  ProtectionLapseWarned: z.object({ ownerId: z.string(), protectedSince: z.string(), lapsesAt: z.string() }),
+  ProtectionRenewed: z.object({ ownerId: z.string(), reason: FreeText }),
+  ProtectionLocked: z.object({ until: z.string().nullable(), reason: FreeText }),
+  ProtectionUnlocked: z.object({ reason: FreeText }),
   StageChanged: z.object({ from: z.string(), to: z.string(), move: z.string(), cause: z.enum(['command', 'purchase']), reason: FreeText.nullable(), purchaseId: z.string().optional() }),
   TierUpgraded: z.object({ from: z.string(), to: z.string(), basis: z.string(), evidence: Personal(z.json()) }),
   /** A fact speaks for a higher tier; a person decides. */

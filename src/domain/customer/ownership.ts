@@ -4,8 +4,10 @@ import { policyReference } from '../organisation/organisation.ts'
 import { reject, type Rejection } from '../rejection.ts'
 import { Id, InstantInput, Reason } from '../values.ts'
 import { ownershipAt, ownershipNow, type Customer } from './customer.ts'
-import { subject, type CustomerEvent, type SharedWith } from './events.ts'
+import { subject, type CustomerEvent } from './events.ts'
 import { listed, type OwnershipChange } from './ownership-changes.ts'
+import { after } from './protection.ts'
+import { recipientOf, sharedWith } from './shares.ts'
 
 // Commands.
 const effectiveAt = InstantInput.optional().describe('When it took effect, if earlier than now; it then counts up to the next change')
@@ -18,7 +20,7 @@ const oneRecipient = (share: { employeeId?: string | undefined; departmentId?: s
 const isBody = ({ value }: { value: unknown }) => typeof value === 'object' && value !== null
 const Recipient = { employeeId: Id.optional(), departmentId: Id.optional() }
 export const ShareCustomer = z
-  .strictObject({ customerId: Id, ...Recipient, access: z.enum(['read', 'work']), reason: Reason.optional() })
+  .strictObject({ customerId: Id, ...Recipient, access: z.enum(['read', 'work']), until: InstantInput.optional().describe('When it ends by itself; left out: when it is revoked'), reason: Reason.optional() })
   .refine(oneRecipient, { path: ['employeeId'], message: 'share with an employee or with a department: exactly one of the two', when: isBody })
 export const RevokeShare = z
   .strictObject({ customerId: Id, ...Recipient, reason: Reason.optional() })
@@ -60,6 +62,14 @@ export const knownEmployee = (employeeId: string, { organisation }: Context, pat
   return employee.departed ? reject('employee-departed', 'The employee has departed and can own no customer.') : undefined
 }
 
+/** Who gave a customer up, or let it lapse, leaves it to the others for a while. */
+const coolingOff = (state: Customer, ownerId: string, { now, organisation }: Context): Rejection | undefined => {
+  const { coolOffDays } = organisation.policies.ownership.value.pool
+  const { gaveUp } = state.protection
+  const until = coolOffDays === null || gaveUp?.ownerId !== ownerId ? undefined : after(gaveUp.at, coolOffDays)
+  return until !== undefined && until > now ? reject('cool-off', `Whoever held it last can claim it again from ${until}.`, { extensions: { until } }) : undefined
+}
+
 // Decisions.
 export const claim = (state: Customer, command: z.infer<typeof ClaimOwnership>, context: Context): Decision<CustomerEvent> => {
   if (state.status === 'none') return notFound
@@ -70,6 +80,8 @@ export const claim = (state: Customer, command: z.infer<typeof ClaimOwnership>, 
   const holder = holderAt(state, command.effectiveAt)
   if (holder?.ownerId === ownerId) return noChange
   if (holder && holder.ownerId !== null) return ownedBy(holder)
+  const tooSoon = coolingOff(state, ownerId, context)
+  if (tooSoon) return tooSoon
   return accept({ type: 'OwnershipClaimed', data: { ownerId, basis: 'claim', reason: free(command.customerId, command.reason) } }, command.effectiveAt, context)
 }
 
@@ -102,9 +114,6 @@ export const release = (state: Customer, command: z.infer<typeof ReleaseOwnershi
   return accept({ type: 'OwnershipReleased', data: { from: holder.ownerId, basis: 'voluntary-release', reason: free(command.customerId, command.reason) } }, command.effectiveAt, context)
 }
 
-const recipientOf = (command: { employeeId?: string | undefined; departmentId?: string | undefined }): SharedWith =>
-  command.employeeId !== undefined ? { kind: 'employee', id: command.employeeId } : { kind: 'department', id: command.departmentId ?? '' }
-
 export const share = (state: Customer, command: z.infer<typeof ShareCustomer>, context: Context): Decision<CustomerEvent> => {
   if (state.status === 'none') return notFound
   const recipient = recipientOf(command)
@@ -112,14 +121,16 @@ export const share = (state: Customer, command: z.infer<typeof ShareCustomer>, c
     ? knownEmployee(recipient.id, context, 'employeeId')
     : context.organisation.departments.has(recipient.id) ? undefined : reject('unknown-reference', 'The department does not exist.', { errors: [{ path: 'departmentId', message: 'no department has this id' }] })
   if (unknown) return unknown
-  const held = state.shares.find((one) => one.with.kind === recipient.kind && one.with.id === recipient.id)
-  if (held?.access === command.access) return noChange
-  return accept({ type: 'CustomerShared', data: { with: recipient, access: command.access, reason: free(command.customerId, command.reason) } }, undefined, context)
+  const { access, until } = command
+  const held = sharedWith(state, recipient)
+  if (held?.access === access && held.until === (until ?? null)) return noChange
+  if (until !== undefined && until <= context.now) return reject('time-passed', 'The share would be over already.', { errors: [{ path: 'until', message: 'must be in the future' }] })
+  return accept({ type: 'CustomerShared', data: { with: recipient, access, reason: free(command.customerId, command.reason), ...(until === undefined ? {} : { until }) } }, undefined, context)
 }
 
 export const revokeShare = (state: Customer, command: z.infer<typeof RevokeShare>, context: Context): Decision<CustomerEvent> => {
   if (state.status === 'none') return notFound
   const recipient = recipientOf(command)
-  if (!state.shares.some((one) => one.with.kind === recipient.kind && one.with.id === recipient.id)) return noChange
+  if (!sharedWith(state, recipient)) return noChange
   return accept({ type: 'ShareRevoked', data: { with: recipient, reason: free(command.customerId, command.reason) } }, undefined, context)
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { channels } from '../complaint/complaint.ts'
-import type { Customer } from '../customer/customer.ts'
+import { ownerOf, type Customer } from '../customer/customer.ts'
 import { subject } from '../customer/events.ts'
-import { eventParser, noChange, personal, Personal, type Context, type Decider, type Decision, type EventOf } from '../decider.ts'
+import { latest } from '../customer/protection.ts'
+import { sharedForWork, withSharesAt } from '../customer/shares.ts'
+import { eventParser, noChange, personal, Personal, type Context, type Decider, type Decision, type EventOf, type Instant } from '../decider.ts'
 import { reject } from '../rejection.ts'
 import { Id, InstantInput } from '../values.ts'
 
@@ -16,19 +18,31 @@ export const events = {
   InteractionRecorded: z.object({
     interactionId: z.string(), at: z.string(), channel: z.enum(channels), direction: z.enum(['inbound', 'outbound']), purpose: z.string(), contactId: z.string().nullable(),
     outcome: FreeText, nextStep: FreeText, employeeId: z.string().nullable(),
+    /** Whether it was with the owner, or with somebody it was shared with for work: then it keeps the customer protected. */
+    followUp: z.boolean().optional(),
   }),
 }
 export type EngagementEvent = EventOf<typeof events>
 
 // State: only what decisions need.
-export type Engagement = { interactions: ReadonlySet<string> }
+export type Engagement = {
+  interactions: ReadonlySet<string>
+  /** When it was last followed up. */
+  followedUpAt: Instant | null
+}
+
+/** An event that does not say whether it was a follow-up is older than the question: an interaction with any of us counts. */
+export const isFollowUp = ({ data }: EngagementEvent): boolean => data.followUp ?? data.employeeId !== null
 
 export const engagement: Decider<Engagement, EngagementEvent> = {
   kind: 'engagement',
   events,
   parse: eventParser(events),
-  initialState: { interactions: new Set() },
-  evolve: (state, event) => ({ interactions: new Set(state.interactions).add(event.data.interactionId) }),
+  initialState: { interactions: new Set(), followedUpAt: null },
+  evolve: (state, event) => ({
+    interactions: new Set(state.interactions).add(event.data.interactionId),
+    followedUpAt: isFollowUp(event) ? latest(state.followedUpAt, event.data.at) : state.followedUpAt,
+  }),
 }
 
 // Commands.
@@ -54,9 +68,11 @@ export const recordInteraction = (state: Engagement, command: z.infer<typeof Rec
   const at = command.at ?? context.now
   if (at > context.now) return reject('invalid-effective-time', 'It lies in the future.', { errors: [{ path: 'at', message: 'must not be in the future' }] })
   if (contactId !== undefined && !customer.contacts.has(contactId)) return reject('unknown-reference', 'The contact does not exist.', { errors: [{ path: 'contactId', message: 'is not a contact of this customer' }] })
+  const { employeeId } = context.caller
+  const followUp = employeeId !== null && (employeeId === ownerOf(customer) || sharedForWork(employeeId, withSharesAt(customer, context.now), context.organisation))
   const free = (text: string | undefined) => (text === undefined ? null : personal(subject(command.customerId), text))
   return {
-    events: [{ type: 'InteractionRecorded', data: { interactionId, at, channel, direction, purpose, contactId: contactId ?? null, outcome: free(command.outcome), nextStep: free(command.nextStep), employeeId: context.caller.employeeId } }],
+    events: [{ type: 'InteractionRecorded', data: { interactionId, at, channel, direction, purpose, contactId: contactId ?? null, outcome: free(command.outcome), nextStep: free(command.nextStep), employeeId, followUp } }],
     ...(command.at === undefined ? {} : { effectiveAt: at }),
   }
 }

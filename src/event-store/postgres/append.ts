@@ -1,10 +1,10 @@
 import pg from 'pg'
 import { joined, lastOf, revisionBefore, sizeOf } from '../joined.ts'
 import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRevision, type StoredReceipt } from '../port.ts'
-import { backoff, pause } from '../waiting.ts'
+import { backoff, isTimeout, pause } from '../waiting.ts'
 import { whyNoWrites } from '../writes.ts'
 import { makeArrayWriter } from './binary.ts'
-import { connecting, isConnectionError, isTimeout, makeReconnecting } from './connection.ts'
+import { connecting, isConnectionError, makeReconnecting } from './connection.ts'
 import { APPEND_BATCH, APPEND_SETTINGS, argumentsOf, NOTIFY, type Joined } from './statements.ts'
 
 /** Most appends in one batch, and about how many bytes of events. */

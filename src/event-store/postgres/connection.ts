@@ -19,9 +19,6 @@ export const reaching = async <T>(work: Promise<T>): Promise<T> => {
   }
 }
 
-/** Nothing came back in the time a query may take. */
-export const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
-
 /** How a connection is made: given up in time; one that nothing has come over for a while asks whether the other end is there. */
 export const connecting = (waitMs = 5000) => ({ connectionTimeoutMillis: Math.min(5000, waitMs), keepAlive: true, keepAliveInitialDelayMillis: 5000 })
 

@@ -89,13 +89,13 @@ export const makeReader = (pool: Pool) => {
 
   /**
    * One batch after a position, and where the log ends, of one snapshot: what lies before that end is committed
-   * (positions are given and committed in one order), so nothing up to there can still appear. Of some kinds alone
+   * (positions are given and committed in one order), so nothing up to there can still appear. Of some kinds or types
    * no more than a stretch of the log is looked through at once: however few there are, the answer comes in time.
    */
   const readBatch = async ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
     const { rows: found } = await pool.query<(EventRow | { position: null }) & { log_end: string; reach: string }>(
       `select l.log_end, l.reach, e.*
-       from (select log_end, ${kinds ? `least(log_end, $1::bigint + ${STRETCH})` : 'log_end'} as reach
+       from (select log_end, ${kinds ?? types ? `least(log_end, $1::bigint + ${STRETCH})` : 'log_end'} as reach
              from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as known) as l
        left join lateral (
          select ${eventColumns} from kehu.event

@@ -72,8 +72,8 @@ export const dueDeadlines = async (db: Kysely<unknown>, schema: string, now: str
   return { due: rows.map((row) => ({ complaintId: row.complaint_id, step: row.step, deadline: row.deadline.toISOString() })), next: next.rows[0]?.deadline.toISOString() ?? null }
 }
 
-/** The complaints of one customer, or of its contacts. */
-export const complaintsOf = async (db: Kysely<unknown>, schema: string, customerId: string): Promise<string[]> => {
-  const { rows } = await sql<{ complaint_id: string }>`select complaint_id from ${sql.table(`${schema}.complaint`)} where customer_id = ${customerId} order by ordinal`.execute(db)
+/** The complaints of these customers, or of their contacts. */
+export const complaintsOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<string[]> => {
+  const { rows } = await sql<{ complaint_id: string }>`select complaint_id from ${sql.table(`${schema}.complaint`)} where customer_id = any(${[...customerIds]}::text[]) order by ordinal`.execute(db)
   return rows.map((row) => row.complaint_id)
 }

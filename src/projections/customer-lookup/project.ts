@@ -23,7 +23,7 @@ const CustomerRow = z.object({
 })
 const IdentifierRow = z.object({ identity: z.string(), customer_id: z.string(), kind: IdentifierKind, value: z.string().nullable() })
 const ContactRow = z.object({ contact_id: z.string(), customer_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
-const ShareRow = z.object({ customer_id: z.string(), with_kind: SharedWithKind, with_id: z.string(), access: Access })
+const ShareRow = z.object({ customer_id: z.string(), with_kind: SharedWithKind, with_id: z.string(), access: Access, until: z.date().nullable() })
 
 type Connection = ReturnType<typeof connect>
 export const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LookupTables>()
@@ -49,7 +49,7 @@ export const load = async (db: Connection, ids: string[]): Promise<Map<string, C
       contacts: new Map(mine.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
       identifiers: new Map((identifiers.get(row.customer_id) ?? []).map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
       enteredBy: row.entered_by, ownership: row.ownership,
-      shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })), stage: row.stage, tier: row.tier,
+      shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })), stage: row.stage, tier: row.tier,
     }
     records.set(row.customer_id, {
       customerId: row.customer_id, state, ordinal: BigInt(row.ordinal), survivorId: row.survivor_id, enteredAt: row.entered_at.toISOString(), changedAt: row.changed_at.toISOString(),

@@ -10,9 +10,9 @@ import { likePattern, searchTerm } from './search.ts'
 
 /**
  * Who asks, as far as it decides what they see. `all`: everything in full. Otherwise in full: what they own, what
- * is shared with them or a department they belong to (`memberOf`), and what belongs to `departments`.
+ * is shared with them or a department they belong to (`memberOf`), and what belongs to `departments`. Shares are those of `now`.
  */
-export type Viewer = { all: true } | { all: false; employeeId: string; memberOf: readonly string[]; departments: readonly string[] }
+export type Viewer = { all: true } | { all: false; employeeId: string; memberOf: readonly string[]; departments: readonly string[]; now: string }
 
 export type CustomerSummary = {
   customerId: string
@@ -22,6 +22,8 @@ export type CustomerSummary = {
   category: string
   ownerId: string | null
   ownerSince: string
+  /** The owner; in the pool who held it last. */
+  lastOwnerId: string | null
   departmentId: string | null
   stage: string | null
   tier: string | null
@@ -40,7 +42,7 @@ export type CustomerDetail = CustomerSummary & {
   changedAt: string | null
   identifiers: { kind: string; value: string | null }[]
   contacts: { contactId: string; name: string | null; fields: Record<string, StoredFieldValue> }[]
-  shares: { with: { kind: string; id: string }; access: string }[]
+  shares: { with: { kind: string; id: string }; access: string; until: string | null }[]
 }
 
 export type Filters = {
@@ -57,7 +59,7 @@ export type Filters = {
 
 const Fields = z.record(z.string(), StoredFieldValue)
 const Row = z.object({
-  customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), owner_id: z.string().nullable(), owner_since: z.date(),
+  customer_id: z.string(), ordinal: z.string(), category: z.string(), name: z.string().nullable(), stage: z.string(), tier: z.string(), owner_id: z.string().nullable(), owner_since: z.date(), last_owner_id: z.string().nullable(),
   department_id: z.string().nullable(), entered_by: z.string().nullable(), entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, survivor_id: z.string(), merging: StoredMerging, visible: z.boolean(),
 })
 
@@ -71,18 +73,18 @@ const seesInFull = (schema: string, viewer: Viewer): RawBuilder<boolean> =>
         or e.department_id = any(${[...viewer.departments]}::text[])
         or exists (
           select from ${table(schema, 'share')} s
-          where s.customer_id = c.customer_id and ((s.with_kind = 'employee' and s.with_id = ${viewer.employeeId}) or (s.with_kind = 'department' and s.with_id = any(${[...viewer.memberOf]}::text[])))
+          where s.customer_id = c.customer_id and (s.until is null or s.until > ${viewer.now}::timestamptz) and ((s.with_kind = 'employee' and s.with_id = ${viewer.employeeId}) or (s.with_kind = 'department' and s.with_id = any(${[...viewer.memberOf]}::text[])))
         )) is true`
 
 const columns = (schema: string, viewer: Viewer) => sql`
-  c.customer_id, c.ordinal, c.category, c.name, c.stage, c.tier, c.owner_id, c.owner_since, e.department_id, c.entered_by, c.entered_at, c.changed_at, c.revision, c.fields, c.personal_fields, c.survivor_id, c.merging,
+  c.customer_id, c.ordinal, c.category, c.name, c.stage, c.tier, c.owner_id, c.owner_since, c.last_owner_id, e.department_id, c.entered_by, c.entered_at, c.changed_at, c.revision, c.fields, c.personal_fields, c.survivor_id, c.merging,
   ${seesInFull(schema, viewer)} as visible`
 
 const from = (schema: string) => sql`${table(schema, 'customer')} c left join ${table(schema, 'employee')} e on e.employee_id = c.responsible_id`
 
 /** What a colleague outside may know: that it exists, its category, owner and department, and the start of its name. */
 const toSummary = (row: z.infer<typeof Row>, nameCharacters: number): CustomerSummary => {
-  const shared = { customerId: row.customer_id, category: row.category, ownerId: row.owner_id, ownerSince: row.owner_since.toISOString(), departmentId: row.department_id, revision: row.revision, ordinal: row.ordinal }
+  const shared = { customerId: row.customer_id, category: row.category, ownerId: row.owner_id, ownerSince: row.owner_since.toISOString(), lastOwnerId: row.last_owner_id, departmentId: row.department_id, revision: row.revision, ordinal: row.ordinal }
   if (!row.visible) return { ...shared, full: false, name: row.name === null ? null : maskName(row.name, nameCharacters), stage: null, tier: null, enteredAt: null, fields: {} }
   return { ...shared, full: true, name: row.name, stage: row.stage, tier: row.tier, enteredAt: row.entered_at.toISOString(), fields: { ...row.fields, ...row.personal_fields } }
 }
@@ -129,12 +131,13 @@ export const customerById = async (
   const ids = [customerId, ...absorbed]
   const identifiers = await sql<{ kind: string; value: string | null }>`select kind, value from ${table(schema, 'identifier')} where customer_id = any(${ids}::text[]) order by kind, identity`.execute(db)
   const contacts = await sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = any(${ids}::text[]) order by array_position(${ids}::text[], customer_id), place`.execute(db)
-  const shares = await sql<{ with_kind: string; with_id: string; access: string }>`select with_kind, with_id, access from ${table(schema, 'share')} where customer_id = ${customerId} order by with_kind, with_id`.execute(db)
+  const shares = await sql<{ with_kind: string; with_id: string; access: string; until: Date | null }>`
+    select with_kind, with_id, access, until from ${table(schema, 'share')} where customer_id = ${customerId} and ${viewer.all ? sql`true` : sql`(until is null or until > ${viewer.now}::timestamptz)`} order by with_kind, with_id`.execute(db)
   return {
     ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.rows,
     contacts: z.array(z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })).parse(contacts.rows)
       .map((contact) => ({ contactId: contact.contact_id, name: contact.name, fields: { ...contact.fields, ...contact.personal_fields } })),
-    shares: shares.rows.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access })),
+    shares: shares.rows.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })),
   }
 }
 
@@ -216,6 +219,15 @@ const contactsOf = async (db: Kysely<unknown>, schema: string, customerIds: read
     where h.customer_id = any(${ids}::text[]) or (h.absorbed_into is not null and h.survivor_id = any(${ids}::text[])) order by 1, h.ordinal, k.place`.execute(db)
   const contacts = z.array(Contact).parse(rows).map((row) => ({ customerId: row.customer_id, contactId: row.contact_id, name: row.name, fields: { ...row.fields, ...row.personal_fields } }))
   return Map.groupBy(contacts, (contact) => contact.customerId)
+}
+
+/** Shares whose time is over by `now` and whose end is not on record, the earliest first, and when the next ends. Those of absorbed customers rest. */
+export const endedShares = async (db: Kysely<unknown>, schema: string, now: string, limit: number): Promise<{ due: { customerId: string; with: { kind: string; id: string }; until: string }[]; next: string | null }> => {
+  const shares = sql`${table(schema, 'share')} s join ${table(schema, 'customer')} c on c.customer_id = s.customer_id and c.absorbed_into is null`
+  const { rows } = await sql<{ customer_id: string; with_kind: string; with_id: string; until: Date }>`
+    select s.customer_id, s.with_kind, s.with_id, s.until from ${shares} where s.until <= ${now}::timestamptz order by s.until, s.customer_id, s.with_kind, s.with_id limit ${limit}`.execute(db)
+  const next = await sql<{ until: Date }>`select until from ${table(schema, 'share')} where until > ${now}::timestamptz order by until limit 1`.execute(db)
+  return { due: rows.map((row) => ({ customerId: row.customer_id, with: { kind: row.with_kind, id: row.with_id }, until: row.until.toISOString() })), next: next.rows[0]?.until.toISOString() ?? null }
 }
 
 export const listEmployees = async (db: Kysely<unknown>, schema: string) => {

@@ -3,6 +3,7 @@ import { customer, ownershipNow, responsibleFor, type Customer, type FieldValues
 import type { CustomerEvent, StoredFields } from '../../domain/customer/events.ts'
 import { everyone, type Group } from '../../domain/customer/group.ts'
 import { storedChanges } from '../owner-changes.ts'
+import { latestWhere } from '../../domain/customer/ownership-changes.ts'
 import { fromMerging } from './groups.ts'
 import { searchText } from './search.ts'
 import type { LookupTables } from './tables.ts'
@@ -102,14 +103,14 @@ export const toRows = (record: CustomerRecord, group: Group): CustomerRows => {
   return {
     customer: {
       customer_id: customerId, ordinal: String(record.ordinal), category: state.category, name: state.name ?? null, stage: state.stage, tier: state.tier,
-      owner_id: owner?.ownerId ?? null, owner_since: owner?.at ?? record.enteredAt, responsible_id: responsibleFor(state), entered_by: state.enteredBy,
+      owner_id: owner?.ownerId ?? null, owner_since: owner?.at ?? record.enteredAt, last_owner_id: latestWhere(state.ownership, (change) => change.ownerId !== null)?.ownerId ?? null, responsible_id: responsibleFor(state), entered_by: state.enteredBy,
       entered_at: record.enteredAt, changed_at: record.changedAt, revision: state.visibleRevision, ...split(state.fields, record.personalKeys),
       ownership: storedChanges(state.ownership), search: searchText(names, numbers),
       absorbed_into: state.absorption?.into ?? null, survivor_id: record.survivorId, merging: merging && JSON.stringify(merging),
     },
     identifiers: identifiers.map(([identity, one]) => ({ identity, customer_id: customerId, kind: one.kind, value: one.value ?? null })),
     contacts: contacts.map(([contactId, contact], place) => ({ contact_id: contactId, customer_id: customerId, place, name: contact.name ?? null, ...split(contact.fields, record.personalContactKeys.get(contactId) ?? new Set()) })),
-    shares: state.shares.map((share) => ({ customer_id: customerId, with_kind: share.with.kind, with_id: share.with.id, access: share.access })),
+    shares: state.shares.map((share) => ({ customer_id: customerId, with_kind: share.with.kind, with_id: share.with.id, access: share.access, until: share.until })),
   }
 }
 

@@ -10,6 +10,7 @@ export type LookupTables = {
     tier: string
     owner_id: string | null
     owner_since: string
+    last_owner_id: string | null
     responsible_id: string | null
     entered_by: string | null
     entered_at: string
@@ -25,7 +26,7 @@ export type LookupTables = {
   }
   identifier: { identity: string; customer_id: string; kind: string; value: string | null }
   contact: { contact_id: string; customer_id: string; place: number; name: string | null; fields: string; personal_fields: string }
-  share: { customer_id: string; with_kind: string; with_id: string; access: string }
+  share: { customer_id: string; with_kind: string; with_id: string; access: string; until: string | null }
   employee: { employee_id: string; name: string | null; department_id: string; departed: boolean; revision: number }
   department: { department_id: string; name: string; parent_id: string | null; revision: number }
 }
@@ -43,6 +44,7 @@ export const tables: readonly Table[] = [
       { name: 'tier', type: 'text not null', comment: 'Tier 客户等级' },
       { name: 'owner_id', type: 'text', comment: 'Owner 归属; null: in the public pool 公海' },
       { name: 'owner_since', type: 'timestamptz not null', comment: 'When the owner, or the pool, came to hold it' },
+      { name: 'last_owner_id', type: 'text', comment: 'Who holds it, in the pool who held it last; null: nobody ever did' },
       { name: 'responsible_id', type: 'text', comment: 'Whose department it belongs to: the owner, in the pool the last owner, else who entered it' },
       { name: 'entered_by', type: 'text', comment: 'Who first entered it' },
       { name: 'entered_at', type: 'timestamptz not null', comment: 'When it was entered; for a record taken over, when it was entered there' },
@@ -96,9 +98,10 @@ export const tables: readonly Table[] = [
       { name: 'with_kind', type: 'text not null', comment: 'employee or department' },
       { name: 'with_id', type: 'text not null', comment: 'Which one' },
       { name: 'access', type: 'text not null', comment: 'read or work' },
+      { name: 'until', type: 'timestamptz', comment: 'When it ends by itself; null: when it is revoked' },
     ],
     constraints: ['primary key (customer_id, with_kind, with_id)'],
-    indexes: ['(with_kind, with_id)'],
+    indexes: ['(with_kind, with_id)', '(until) where until is not null'],
     view: 'share',
   },
   {

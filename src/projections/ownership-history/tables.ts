@@ -30,7 +30,7 @@ export const tables: readonly Table[] = [
       { name: 'period_id', type: 'bigint generated always as identity', comment: 'Names the row in this build of the model; nothing outside refers to it', personal: true },
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
       { name: 'owner_id', type: 'text', comment: 'The employee who holds it; null: in the public pool 公海' },
-      { name: 'basis', type: 'text not null', comment: 'first-entry, claim, assignment, transfer, voluntary-release, merge, merge-reversal, correction …' },
+      { name: 'basis', type: 'text not null', comment: 'first-entry, claim, assignment, transfer, voluntary-release, protection-lapsed, merge, merge-reversal, correction …' },
       { name: 'actor', type: 'text not null', comment: 'Who decided: the employee or system that sent the command' },
       { name: 'on_behalf_of', type: 'text', comment: 'The employee a system acted for' },
       { name: 'reason', type: 'text', comment: 'In the words of who decided', personal: true },

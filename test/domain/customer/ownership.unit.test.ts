@@ -190,7 +190,7 @@ describe('sharing', () => {
     given(customer, twice).when(share, { customerId: 'c', employeeId: 'rival', access: 'read', reason: person.said }).then([])
     given(customer, twice).when(share, { customerId: 'c', employeeId: 'rival', access: 'work' }).then([shared('employee', 'rival', 'work')])
     expect(given(customer, [...twice, shared('employee', 'rival', 'work')]).state.shares).toEqual([
-      { with: { kind: 'department', id: 'rival' }, access: 'read' }, { with: { kind: 'employee', id: 'rival' }, access: 'work' },
+      { with: { kind: 'department', id: 'rival' }, access: 'read', until: null }, { with: { kind: 'employee', id: 'rival' }, access: 'work', until: null },
     ])
   })
   test('with somebody unknown or departed is refused', () => {
@@ -205,7 +205,7 @@ describe('sharing', () => {
     given(customer, both).when(revokeShare, { customerId: 'c', departmentId: 'rival' }).then([unshared('department', 'rival')], { policies })
     given(customer, owned).when(revokeShare, { customerId: 'c', employeeId: 'rival' }).then([])
     given(customer, []).when(revokeShare, { customerId: 'c', employeeId: 'rival' }).then(nobody)
-    expect(given(customer, [...both, unshared('employee', 'rival')]).state.shares).toEqual([{ with: { kind: 'department', id: 'rival' }, access: 'read' }])
+    expect(given(customer, [...both, unshared('employee', 'rival')]).state.shares).toEqual([{ with: { kind: 'department', id: 'rival' }, access: 'read', until: null }])
   })
   test('names exactly one recipient', () => {
     for (const recipient of [{}, { employeeId: 'a', departmentId: 'b' }]) {

@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { complaint, streamName as complaintStream } from '../domain/complaint/complaint.ts'
+import type { Customer } from '../domain/customer/customer.ts'
+import { asOne, everyone } from '../domain/customer/group.ts'
+import type { PeriodWithFacts } from '../domain/customer/protecting.ts'
+import { latest, type Facts } from '../domain/customer/protection.ts'
+import { engagement, streamName as engagementStream } from '../domain/engagement/engagement.ts'
+import { purchases, streamName as purchasesStream } from '../domain/purchases/purchases.ts'
+import type { Position } from '../event-store/port.ts'
+import type { Placed } from './definition.ts'
+import { groupOf, type LoadedGroup } from './group.ts'
+import { load, type Loaded } from './load.ts'
+import type { Runtime } from './runtime.ts'
+
+/**
+ * The complaints of these customers that a read model knows of, and up to which position of the log it does. Only where
+ * they are is asked of it; whether one is open its own stream tells. main.ts hands it in.
+ */
+export type ComplaintFinder = (customerIds: readonly string[]) => Promise<{ complaintIds: readonly string[]; position: Position }>
+
+const kind = complaint.kind
+const Lodged = z.object({ complainant: z.looseObject({ customerId: z.string().optional() }) })
+
+/** Complaints lodged after a position: no read model need be waited for. */
+const lodgedSince = async ({ store }: Runtime, after: Position, customerIds: readonly string[]): Promise<string[]> => {
+  const found: string[] = []
+  for await (const { events } of store.readAll({ after, kinds: [kind] })) {
+    for (const { stream, type, data } of events) {
+      if (type !== 'ComplaintLodged') continue
+      const { complainant: { customerId } } = Lodged.parse(data)
+      if (customerId !== undefined && customerIds.includes(customerId)) found.push(stream.slice(complaintStream('').length))
+    }
+  }
+  return found
+}
+
+const hasOpenComplaint = async (runtime: Runtime, customerIds: readonly string[]): Promise<boolean> => {
+  const { complaintIds, position } = (await runtime.findComplaints?.(customerIds)) ?? { complaintIds: [], position: 0n }
+  const all = new Set([...complaintIds, ...(await lodgedSince(runtime, position, customerIds))])
+  const states = await Promise.all([...all].map((complaintId) => load(runtime, complaint, complaintStream(complaintId))))
+  return states.some(({ state }) => state.status === 'open')
+}
+
+/** What the streams beside those of a customer, and of all it has absorbed, say at this moment. */
+const factsOf = async (runtime: Runtime, group: LoadedGroup): Promise<Facts> => {
+  const ids = everyone(group).map((member) => member.customerId)
+  const [engagements, bought, openComplaint] = await Promise.all([
+    Promise.all(ids.map((customerId) => load(runtime, engagement, engagementStream(customerId)))),
+    Promise.all(ids.map((customerId) => load(runtime, purchases, purchasesStream(customerId)))),
+    hasOpenComplaint(runtime, ids),
+  ])
+  return {
+    followedUpAt: latest(...engagements.map(({ state }) => state.followedUpAt)),
+    boughtAt: latest(...bought.flatMap(({ state }) => [...state.purchases.values()].map(({ at }) => at))),
+    openComplaint,
+  }
+}
+
+/** A decision on a period of protection is carried out on the survivor, and rests on what was read after the customer itself. */
+export const placeWithFacts = async (runtime: Runtime, body: PeriodWithFacts, loaded: Loaded<Customer>): Promise<Placed<PeriodWithFacts, Customer>> => {
+  const group = await groupOf(runtime, body.customerId, loaded)
+  return {
+    id: group.customerId, answerId: group.customerId, body: { ...body, customerId: group.customerId, facts: await factsOf(runtime, group) }, loaded: group.loaded, decideOn: asOne(group),
+    revision: group.state.visibleRevision, ...(group.customerId === body.customerId ? {} : { redirectedFrom: body.customerId }),
+  }
+}
