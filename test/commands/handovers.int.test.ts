@@ -172,11 +172,11 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
           expect({ moved: rows.filter(({ outcome, to }) => outcome === 'moved' && to !== null).length, pooled: rows.filter(({ outcome, to }) => outcome === 'moved' && to === null).length, otherwise: rows.filter(({ outcome }) => outcome === 'otherwise').length }).toEqual({ moved, pooled, otherwise })
         }
       }
-    }), { seed: 20261125, numRuns: 8 })
-    expect(met.killed).toBeGreaterThan(5)
+    }), { seed: 20261125, numRuns: 5 })
+    expect(met.killed).toBeGreaterThan(3)
     expect(met.moved).toBeGreaterThan(20)
     expect(met.pooled).toBeGreaterThan(10)
-    expect(met.completed).toBeGreaterThan(15)
+    expect(met.completed).toBeGreaterThan(8)
     expect(await compareWithReplay(world.rebuilding, handovers)).toEqual([])
   })
 })
