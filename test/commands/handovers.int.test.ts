@@ -129,7 +129,7 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
       const { id, called } = await team(...people)
       const customers = Array.from({ length: 8 }, (_, index) => called(`c${index}`))
       for (const [index, customerId] of customers.entries()) await enterFor(world, called(people[index % 2] ?? 'a'), customerId)
-      const stated = (given: z.infer<typeof Rule>) => (given.to === 'successor' ? { to: 'successor', employeeId: called(given.name) } : given.to === 'department' ? { ...given, departmentId: id } : given)
+      const stated = (given: Given) => (given.to === 'successor' ? { to: 'successor', employeeId: called(given.name) } : given.to === 'department' ? { ...given, departmentId: id } : given)
       let entered = 0
       const take = async (one: Step): Promise<void> => {
         const customerId = 'nth' in one ? (customers[one.nth] ?? '') : ''
@@ -180,4 +180,4 @@ describe('customers of who departs, or whose portfolio is transferred', { timeou
     expect(await compareWithReplay(world.rebuilding, handovers)).toEqual([])
   })
 })
-const Rule = z.discriminatedUnion('to', [z.object({ to: z.literal('successor'), name: z.string() }), z.object({ to: z.literal('department'), by: z.enum(['load', 'tier', 'region']) }), z.object({ to: z.literal('pool') })])
+type Given = { to: 'successor'; name: string } | { to: 'department'; by: 'load' | 'tier' | 'region' } | { to: 'pool' }

@@ -62,8 +62,9 @@ export const makeHandoverWorld = async () => {
   /** Runs the process on a store that dies, until it does; or until there is nothing left to do. */
   const runUntilKilled = async (store: EventStore): Promise<'killed' | 'idle'> => {
     const stop = new AbortController()
-    const { folds: _folds, ...fresh } = world.runtime
-    const running = process({ ...fresh, store }, stop.signal).then(() => undefined, (error: unknown) => error)
+    const fresh: Runtime = { ...world.runtime, store }
+    delete fresh.folds
+    const running = process(fresh, stop.signal).then(() => undefined, (error: unknown) => error)
     const looking = until('the handovers are done, or the process was killed', async () => stop.signal.aborted || (await isDone()), 30_000)
     const ended = await Promise.race([running, looking.then(() => 'idle' as const)])
     stop.abort()

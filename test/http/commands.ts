@@ -107,6 +107,7 @@ export const queries: Record<string, string> = {
   'find-record-reports': 'clerk manager system auditor',
   'get-record-report': 'clerk manager system auditor',
   'get-employee-record': 'clerk manager system admin auditor',
+  'get-employee-capacity': 'clerk manager system auditor',
   'find-handovers': 'clerk manager system admin auditor',
   'get-handover': 'clerk manager system admin auditor',
   'get-handover-ledger': 'clerk manager system admin auditor',
