@@ -15,6 +15,8 @@ export const dueByProcess = (runtime: Pick<Runtime, 'organisation'>, readModels:
   const organisation = () => runtime.organisation.current()
   const intentOf = (command: string, word: string) => ({ customerId, ownerId, since, lapsesAt }: DuePeriod) =>
     ({ command, key: `${word}/${customerId}/${since}/${lapsesAt}/${organisation().policies.ownership.version}`, body: { customerId, ownerId, since, lapsesAt } })
+  /** Whoever decides asks that model where complaints are: it must have been built. */
+  const complaintsAreKnown = () => readModels.query(complaints, {}, async () => undefined)
   const lapseOf = intentOf('lapse-protection', 'lapse')
   const warningOf = intentOf('warn-of-lapse', 'warn')
   return {
@@ -30,14 +32,13 @@ export const dueByProcess = (runtime: Pick<Runtime, 'organisation'>, readModels:
       return { next: result.next, due: result.due.map(({ reportId, deadlineAt }) => ({ at: deadlineAt, of: reportId, intent: { command: 'pass-report-deadline', key: `deadline/${reportId}/${deadlineAt}`, body: { reportId, deadlineAt } } })) }
     }),
     'protection-lapses': whenBuilt(async (now, limit) => {
-      // Whoever decides asks it where complaints are.
-      await readModels.query(complaints, {}, async () => undefined)
       const { result } = await readModels.query(protection, {}, (db, schema) => dueLapses(db, schema, organisation(), now, limit))
+      if (result.due.length > 0) await complaintsAreKnown()
       return { next: result.next, due: result.due.map((one) => ({ at: one.lapsesAt, of: one.customerId, intent: lapseOf(one) })) }
     }),
     'protection-warnings': whenBuilt(async (now, limit) => {
-      await readModels.query(complaints, {}, async () => undefined)
       const { result } = await readModels.query(protection, {}, (db, schema) => dueWarnings(db, schema, organisation(), now, limit))
+      if (result.due.length > 0) await complaintsAreKnown()
       return { next: result.next, due: result.due.map((one) => ({ at: one.lapsesAt, of: one.customerId, intent: warningOf(one) })) }
     }),
     'shares-that-end': whenBuilt(async (now, limit) => {

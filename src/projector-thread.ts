@@ -6,7 +6,7 @@ import { openStorage } from './storage.ts'
 
 const TELL_MS = 20
 /** Added to what the process has: where cores are short, commands go first and read models take what is left. */
-const NICER = 10
+const NICER = 5
 
 // The thread of the read models: see projector.ts.
 if (parentPort === null) throw new Error('this runs as a thread of the service')

@@ -9,7 +9,7 @@ import { within } from './waiting.ts'
 export type Leadership = { lost: AbortSignal; resign: () => Promise<void> }
 
 /** A session that says nothing for so long Postgres ends, and its lead with it: also that of a process that stands still. */
-const LEASE_MS = 3500
+const LEASE_MS = 10_000
 /** It says something so often in that time. */
 const BEATS = 5
 const RESIGN_MS = 1000

@@ -10,7 +10,7 @@ export type FindDue = (now: Instant, limit: number) => Promise<{ due: Due[]; nex
 
 const MOST_AT_ONCE = 500
 const CONCURRENT = 32
-const IDLE_MS = 500
+const IDLE_MS = 900
 /** How long the read model has to see what came of a command, before it is asked anew; then ever longer. */
 const FIRST_PAUSE_MS = 2000
 const LONGEST_PAUSE_MS = 60_000
@@ -19,7 +19,7 @@ const LONGEST_PAUSE_MS = 60_000
  * What sends what has fallen due, a round at a call, in order of time. A command that was accepted may leave its cause
  * listed: the read model is late, or the decision was that nothing is to be done. It is not sent again at once, and then
  * under another key, for the first answer stands: doing it twice does nothing, so that is safe, and a decision that was
- * right when it was taken does not stand for ever. Answers how long nothing will be due, in ms, half a second at most.
+ * right when it was taken does not stand for ever. Answers how long nothing will be due, in ms, a second at most.
  */
 export const makeDueRounds = (runtime: Runtime, log: ProcessLog, process: string, findDue: FindDue): (() => Promise<number>) => {
   const sent = new Map<string, { times: number; pausedUntil: number }>()
@@ -36,8 +36,9 @@ export const makeDueRounds = (runtime: Runtime, log: ProcessLog, process: string
   return async () => {
     const now = runtime.now().toISOString()
     // What was refused is parked, and sent again from there.
-    const parked = new Set((await log.parked(process)).map((entry) => entry.key))
-    const { due, next } = await findDue(now, MOST_AT_ONCE + parked.size + sent.size)
+    const first = await findDue(now, MOST_AT_ONCE)
+    const parked = new Set(first.due.length === 0 ? [] : (await log.parked(process)).map((entry) => entry.key))
+    const { due, next } = parked.size + sent.size > 0 && first.due.length === MOST_AT_ONCE ? await findDue(now, MOST_AT_ONCE + parked.size + sent.size) : first
     const listed = new Set(due.map(({ intent }) => intent.key))
     for (const key of sent.keys()) if (!listed.has(key)) sent.delete(key)
     const ready = due.filter(({ intent }) => !parked.has(keyNow(intent)) && (sent.get(intent.key)?.pausedUntil ?? 0) <= runtime.elapsed()).slice(0, MOST_AT_ONCE)

@@ -26,7 +26,7 @@ export const departed = async (_runtime: Runtime, one: DomainEvent, stored: Reco
 const PAGE = 2000
 /** Commands under way at once: as many as the log takes in one commit without anybody waiting. */
 const AT_ONCE = 128
-const IDLE_MS = 500
+const IDLE_MS = 1000
 const NOT_YET_MS = 20
 
 type Dependencies = { runtime: Runtime; log: ProcessLog; book: HandoverBook; pageSize?: number; idleMs?: number }
