@@ -62,7 +62,7 @@ describe('incomplete customers', () => {
     expect(seen).toEqual(ids)
 
     const csv = (await zhao.get('/customers?incomplete=true&category=competitor', { accept: 'text/csv' })).text.trimEnd().split('\n')
-    expect(csv[0]).toBe('customerId,full,name,category,ownerId,ownerSince,departmentId,stage,tier,enteredAt,revision,missing')
+    expect(csv[0]).toBe('customerId,full,name,category,ownerId,ownerSince,lastOwnerId,departmentId,stage,tier,enteredAt,revision,missing')
     expect(csv.slice(1).map((line) => [line.split(',')[0], line.split(',').at(-1)])).toEqual(ids.map((id) => [id, 'fields/rivalProduct is required']))
     const lines: unknown[] = (await zhao.get('/customers?incomplete=true&category=competitor', { accept: 'application/x-ndjson' })).text.trimEnd().split('\n').map((line) => JSON.parse(line))
     expect(lines).toEqual(Listed.parse((await list(zhao, '&category=competitor')).json).items)

@@ -93,7 +93,7 @@ describe('ownership and lifecycle, over HTTP', () => {
     const { customerId } = await enter(zhao)
     accepted(await zhao.send('share-customer', { customerId, employeeId: 'li', access: 'read', reason: '协助' }))
     const both = accepted(await zhao.send('share-customer', { customerId, departmentId: 'south', access: 'work' }))
-    expect((await read(service.as('clerk', 'li'), customerId, both.position)).shares).toEqual([{ with: { kind: 'department', id: 'south' }, access: 'work' }, { with: { kind: 'employee', id: 'li' }, access: 'read' }])
+    expect((await read(service.as('clerk', 'li'), customerId, both.position)).shares).toEqual([{ with: { kind: 'department', id: 'south' }, access: 'work', until: null }, { with: { kind: 'employee', id: 'li' }, access: 'read', until: null }])
     accepted(await zhao.send('revoke-share', { customerId, employeeId: 'li' }))
     const none = accepted(await zhao.send('revoke-share', { customerId, departmentId: 'south', reason: '结束' }))
     expect(await read(service.as('clerk', 'li'), customerId, none.position)).toMatchObject({ full: false, shares: [] })

@@ -31,7 +31,7 @@ describe('each sees what they may', () => {
   it('a colleague outside sees that it exists, the first character of the name, category, owner and department', async () => {
     const { customerId, position, mobile } = await makeFull()
     const { ownerSince } = await read(li, customerId, position)
-    const known = { customerId, category: 'individual-retail', ownerId: 'li', ownerSince, departmentId: 'south', revision: 1 }
+    const known = { customerId, category: 'individual-retail', ownerId: 'li', ownerSince, lastOwnerId: 'li', departmentId: 'south', revision: 1 }
     const nothing = { full: false, name: '上**', stage: null, tier: null, enteredAt: null, fields: {} }
     const one = (await zhao.get(`/customers/${customerId}?after=${position}`)).json
     expect(one).toEqual({ ...known, ...nothing, enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [], absorbed: [], mergedInto: null, asOf: expect.anything() })
@@ -39,7 +39,7 @@ describe('each sees what they may', () => {
     expect((await zhao.post(`/duplicates/check?after=${position}`, { identifiers: [{ kind: 'mobile', value: mobile }] })).json).toMatchObject({ candidates: [{ customerId, name: '上**', full: false, ownerId: 'li', since: ownerSince }] })
     for (const history of ['ownership', 'lifecycle']) expect(refused(await zhao.get(`/customers/${customerId}/${history}`), 403, 'read-not-permitted')['ownerId']).toBe('li')
     const csv = await zhao.get(`/customers?identifier=mobile:${mobile.slice(3)}`, { accept: 'text/csv' })
-    expect(csv.text.split('\n')[1]).toBe(`${customerId},false,上**,individual-retail,li,${ownerSince},south,,,,1`)
+    expect(csv.text.split('\n')[1]).toBe(`${customerId},false,上**,individual-retail,li,${ownerSince},li,south,,,,1`)
   })
 
   it('seen in full: by the owner, the department, a manager above, who it is shared with, systems and auditors', async () => {

@@ -16,7 +16,7 @@ import type { RebuildDependencies } from '../../src/projections/rebuild.ts'
 import { makeService } from '../support/runtime.ts'
 
 /** Models with events of their own that `everything` does not make are tested in files of their own. */
-const testedElsewhere = ['complaints', 'duplicate-cases', 'record-reports', 'protection']
+const testedElsewhere = ['complaints', 'duplicate-cases', 'record-reports', 'protection', 'handovers']
 export const models = projections.filter((projection) => !testedElsewhere.includes(projection.model))
 
 export const importer: Caller = { actor: 'importer', role: 'system', employeeId: 'clerk', onBehalfOf: 'clerk' }

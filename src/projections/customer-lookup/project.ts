@@ -64,7 +64,7 @@ const customerTable = tableNamed(tables, 'customer')
 const identifierTable = tableNamed(tables, 'identifier')
 const contactTable = tableNamed(tables, 'contact')
 const shareTable = tableNamed(tables, 'share')
-const changing = ['category', 'name', 'stage', 'tier', 'owner_id', 'owner_since', 'responsible_id', 'changed_at', 'revision', 'fields', 'personal_fields', 'ownership', 'search', 'absorbed_into', 'survivor_id', 'merging']
+const changing = ['category', 'name', 'stage', 'tier', 'owner_id', 'owner_since', 'last_owner_id', 'responsible_id', 'changed_at', 'revision', 'fields', 'personal_fields', 'ownership', 'search', 'absorbed_into', 'survivor_id', 'merging']
 
 /**
  * Where merges lead after these changes: everybody of the groups that were touched, each with who stands for it. Most
