@@ -76,7 +76,7 @@ describe('the tables of the read models', () => {
         return (await sql.raw(query).execute(trx)).rows.length
       })
       expect(await as('select customer_id from analytics.customer')).toBe(known.customers.length)
-      for (const refused of ['select from customer_lookup_v2.customer', 'select from kehu.event', 'select from kehu.keyring', 'delete from analytics.customer', 'select from kehu.checkpoint']) await expect(as(refused)).rejects.toMatchObject({ code: '42501' })
+      for (const refused of [`select from ${schemaOf(customerLookup)}.customer`, 'select from kehu.event', 'select from kehu.keyring', 'delete from analytics.customer', 'select from kehu.checkpoint']) await expect(as(refused)).rejects.toMatchObject({ code: '42501' })
     } finally {
       await sql`drop owned by kehu_test_analyst`.execute(db)
       await sql`drop role kehu_test_analyst`.execute(db)

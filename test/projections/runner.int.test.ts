@@ -8,9 +8,11 @@ import { customerLookup } from '../../src/projections/customer-lookup/project.ts
 import { duplicates } from '../../src/projections/duplicates/project.ts'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { ownershipHistory } from '../../src/projections/ownership-history/project.ts'
-import type { Projection } from '../../src/projections/projection.ts'
+import { schemaOf, type Projection } from '../../src/projections/projection.ts'
 import { discard, rebuild } from '../../src/projections/rebuild.ts'
 import { appendByHand, create, dump, everything, makeWorld, mobile, models, send, until, type World } from './world.ts'
+
+const lifecycleCustomer = sql.table(`${schemaOf(lifecycle)}.customer`)
 
 const inBatchesOf = (store: EventStore, batchSize: () => number): EventStore => ({ ...store, subscribe: (options) => store.subscribe({ ...options, batchSize: batchSize() }) })
 
@@ -185,7 +187,7 @@ describe('the runner', { timeout: 60_000 }, () => {
     const runners = models.map((projection) => ({ projection, ...world.run(projection) }))
     await Promise.all(runners.map((runner) => runner.caughtUp()))
     const poisoned = runners.find((runner) => runner.projection === lifecycle) ?? expect.fail('no runner')
-    await sql`alter table lifecycle_v2.customer add constraint nobody_is_premier check (tier <> 'premier')`.execute(db)
+    await sql`alter table ${lifecycleCustomer} add constraint nobody_is_premier check (tier <> 'premier')`.execute(db)
 
     const before = await create(runtime, { name: '王大锤', identifiers: [mobile(1)] })
     await send(runtime, 'upgrade-tier', { customerId: before.customerId, to: 'premier', basis: 'spend', evidence: '存款 100 万' })
@@ -197,14 +199,14 @@ describe('the runner', { timeout: 60_000 }, () => {
     await until('the stop is on record', async () => (await stoppedOf(lifecycle)) === poisoned.status().detail)
     expect(poisoned.reports).toContainEqual({ model: 'lifecycle', level: 'error', message: `stopped: ${poisoned.status().detail ?? ''}` })
     for (const other of runners) if (other !== poisoned) await other.reaches(after.position)
-    const rows = async () => (await sql<{ customer_id: string }>`select customer_id from lifecycle_v2.customer`.execute(db)).rows.map((row) => row.customer_id)
+    const rows = async () => (await sql<{ customer_id: string }>`select customer_id from ${lifecycleCustomer}`.execute(db)).rows.map((row) => row.customer_id)
     // What stands before it in the log is there, what stands behind it is not.
     expect(await rows()).toEqual([before.customerId])
     expect((await readCheckpoint(db, lifecycle))?.position).toBe(poison - 1n)
 
     await until('it is tried again', () => poisoned.reports.filter((report) => report.level === 'error').length > 1)
     expect(await stoppedOf(lifecycle)).toContain(place)
-    await sql`alter table lifecycle_v2.customer drop constraint nobody_is_premier`.execute(db)
+    await sql`alter table ${lifecycleCustomer} drop constraint nobody_is_premier`.execute(db)
     await poisoned.reaches(after.position)
     expect(await stoppedOf(lifecycle)).toBeNull()
     expect((await rows()).toSorted()).toEqual([before.customerId, after.customerId].toSorted())
@@ -361,6 +363,6 @@ describe('the runner', { timeout: 60_000 }, () => {
     await old.stop()
     await fresh.reaches((await create(runtime, { name: '赵六' })).position)
     expect(await shown()).toBe(3)
-    expect((await sql`select from lifecycle_v2.customer`.execute(db)).rows).toHaveLength(2)
+    expect((await sql`select from ${lifecycleCustomer}`.execute(db)).rows).toHaveLength(2)
   })
 })
