@@ -44,7 +44,7 @@ const measureOn = async ({ url, pool, folder }: World, { customers, kills, say }
   await register('register-department', { departmentId: 'sales', name: '销售部', parentId: firstDepartment.departmentId })
   for (const employeeId of [LEAVER, ...Array.from({ length: COLLEAGUES }, (_, index) => `colleague-${index}`)]) await register('register-employee', { employeeId, name: '客户经理', departmentId: 'sales' })
   say(`writing ${customers.toLocaleString('en')} customers of one employee`)
-  await fillLog({ pool, keyring: core.keyring, events: Infinity, seed: SEED, happenings: portfolio(SEED, LEAVER, customers) })
+  await fillLog({ pool, keyring: core.keyring, events: Infinity, seed: SEED, happenings: portfolio(SEED, LEAVER, customers, Date.now()) })
   await core.close()
 
   let service = await startServiceOn(url, dataDir)

@@ -45,12 +45,12 @@ export function* mix(seed: number): Generator<Happening> {
   }
 }
 
-/** So many persons entered by one employee, who holds them all. */
-export function* portfolio(seed: number, owner: string, customers: number): Generator<Happening> {
+/** So many persons entered by one employee, who holds them all: a second apart, up to now, so that protection holds. */
+export function* portfolio(seed: number, owner: string, customers: number, now: number): Generator<Happening> {
   const random = makeRandom(seed)
   const tiers = ['standard', 'standard', 'preferred', 'premier'] as const
   for (let n = 0; n < customers; n += 1) {
-    const at = new Date(EPOCH_MS + n * 60_000).toISOString()
+    const at = new Date(now - (customers - n) * 1000).toISOString()
     const id = random.uuid()
     const of = subject(id)
     const entered: CustomerEvent = {
