@@ -111,7 +111,7 @@ export const torture = async (options: TortureOptions): Promise<TortureResult> =
     check('and change nothing', (await endOf(store)) === head ? [] : ['the log has grown'])
     check('every column of every read model equals a replay', await checkModels(core))
     if (logServer) {
-      const pending = await checkPending(cluster.directUrl(), thorough)
+      const pending = await checkPending(cluster.directUrl(), new Set([...load.answered.values()].map(({ command }) => command.commandId)), thorough)
       check(`no receipt waits for its event any more${pending.left > 0 ? `, but for ${pending.left} attempt(s) that came to nothing${thorough ? ', which were swept' : ', to be swept'}` : ''}`, pending.faults)
     }
     check('every answer was one a caller can expect', load.faults)
