@@ -41,8 +41,10 @@ export const makeAssign = async (book: Pick<HandoverBook, 'takers'>, plan: Plan)
 const PAGE = 5000
 
 /** How many of whom somebody holds now would go to whom: what a dry run tells. */
-export const previewHandover = async ({ handovers: book, organisation }: Runtime, from: string, stated: Rule | undefined, only?: Selection): Promise<JsonObject> => {
+export const previewHandover = async ({ handovers: book, organisation, store }: Runtime, from: string, stated: Rule | undefined, only?: Selection): Promise<JsonObject> => {
   const rule = stated ?? organisation.current().policies.ownership.value.handover
+  // As late as the log is now: who asks has perhaps just written.
+  await book?.open(await store.head())
   const plan = book && (await planOf(book, organisation.current(), from, rule))
   if (!plan) return {}
   const assign = await makeAssign(book, plan)

@@ -99,7 +99,7 @@ export const whyFull = (gain: LimitedGain, commandId: string, portfolio: Portfol
     const ofThem = of === null ? '' : ` of tier ${of}`
     return {
       open, final: held >= limit,
-      rejection: reject('capacity-reached', `The employee holds ${held} customers${ofThem}, and the ownership policy allows ${limit}.`, { extensions: { employeeId, holdings: held, openReservations: customersOf(open), limit, tier: of } }),
+      rejection: reject('capacity-reached', `The employee holds ${held} customer(s)${ofThem}, and the ownership policy allows ${limit}.`, { extensions: { employeeId, holdings: held, openReservations: customersOf(open), limit, tier: of } }),
     }
   }
   return reached(most.total, totalOf(holdings), coming, null) ?? reached(most.ofTier, ofTier(holdings, tier), coming.filter((slot) => slot.tier === tier), tier)
