@@ -84,7 +84,7 @@ export const later: Record<string, string> = {
   'hand-over-customer': 'system',
 }
 
-/** Commands of customers that change one that is there, by what they need (issue 3, "Who may what"). */
+/** Commands of customers that change one that is there, by what they need. */
 export const working = ['change-profile', 'add-contact', 'change-contact', 'remove-contact', 'add-identifier', 'change-identifier', 'release-identifier', 'change-stage', 'upgrade-tier']
 export const holding = ['transfer-ownership', 'release-ownership', 'share-customer', 'revoke-share']
 export const directing = ['recategorise-customer', 'assign-ownership', 'downgrade-tier', 'renew-protection', 'lock-protection', 'unlock-protection']

@@ -7,7 +7,7 @@ import { enter, individual, organise, read, refused } from './people.ts'
 const all = [...working, ...holding, ...directing]
 const nothing: string[] = []
 
-// By hand from issue 3, "Who may what": of whom a customer is, and what a clerk or a manager may then send.
+// By hand, not from the code: of whom a customer is, and what a clerk or a manager may then send.
 const ofClerk = {
   own: [...working, ...holding],
   'shared for work': working,
