@@ -6,6 +6,7 @@ import { makeKeyring, type Keyring } from './event-store/keyring.ts'
 import type { EventStore } from './event-store/port.ts'
 import { connecting } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
+import { preparing } from './prepared.ts'
 
 /**
  * What every thread of a process has of its own: connections to Postgres, the log, and the keys to open it with.
@@ -30,8 +31,8 @@ export const openStorage = async ({ connectionString, masterKeys, eventStoreUrl,
     return pool
   }
   const pool = poolOf({ max: 12, ...connecting(databaseWaitMs), query_timeout: databaseWaitMs })
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: poolOf({ max: 20 }) }) })
-  const queries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: poolOf({ max: 12, query_timeout: QUERY_MS }) }) })
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: preparing(poolOf({ max: 20 })) }) })
+  const queries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: preparing(poolOf({ max: 12, query_timeout: QUERY_MS })) }) })
   const keyring = makeKeyring(pool, masterKeys)
   // The log is in EventStoreDB where one is named, else in Postgres: then its client need not be loaded.
   const store = eventStoreUrl === undefined

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Position } from '../event-store/port.ts'
+import { PREPARED } from '../prepared.ts'
 import type { Build, Projection } from './projection.ts'
 
 /** How far a build of a read model has read, and by what it recognises its log. */
@@ -15,15 +16,23 @@ export type Checkpoint = {
 
 type Row = { position: string; ordinal: string; event_id: string | null; place_id: string; recorded_max: string | null; ready: boolean; stopped: string | null }
 
-export const readCheckpoint = async (db: Kysely<unknown>, { model, version }: Pick<Projection, 'model' | 'version'>, build: Build = 'live'): Promise<Checkpoint | undefined> => {
-  const { rows } = await sql<Row>`
-    select position, ordinal, event_id, place_id, recorded_max, ready, stopped from kehu.checkpoint
-    where model = ${model} and version = ${version} and build = ${build}`.execute(db)
-  const row = rows[0]
-  return row && {
+const columns = 'position, ordinal, event_id, place_id, recorded_max, ready, stopped'
+
+const checkpointOf = (row: Row | undefined): Checkpoint | undefined =>
+  row && {
     position: BigInt(row.position), ordinal: BigInt(row.ordinal), eventId: row.event_id, placeId: row.place_id,
     recordedMax: row.recorded_max, ready: row.ready, stopped: row.stopped,
   }
+
+export const readCheckpoint = async (db: Kysely<unknown>, { model, version }: Pick<Projection, 'model' | 'version'>, build: Build = 'live'): Promise<Checkpoint | undefined> => {
+  const { rows } = await sql<Row>`${PREPARED} select ${sql.raw(columns)} from kehu.checkpoint where model = ${model} and version = ${version} and build = ${build}`.execute(db)
+  return checkpointOf(rows[0])
+}
+
+/** The same behind other statements, in one trip with them. Names of models are Kehu's own. */
+export const readCheckpointAfter = async (db: Kysely<unknown>, statements: string, { model, version }: Pick<Projection, 'model' | 'version'>): Promise<Checkpoint | undefined> => {
+  const { rows } = await sql.raw<Row>(`${statements}; select ${columns} from kehu.checkpoint where model = '${model}' and version = ${version} and build = 'live'`).execute(db)
+  return checkpointOf(rows[0])
 }
 
 export const insertCheckpoint = (db: Kysely<unknown>, { model, version }: Projection, build: Build, placeId: string) =>
@@ -31,7 +40,7 @@ export const insertCheckpoint = (db: Kysely<unknown>, { model, version }: Projec
 
 /** Moves the checkpoint from where it was read. False: it is elsewhere by now, another runner is active. */
 export const moveCheckpoint = async (db: Kysely<unknown>, { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<boolean> => {
-  const { numAffectedRows } = await sql`
+  const { numAffectedRows } = await sql`${PREPARED}
     update kehu.checkpoint
     set position = ${to.position}, ordinal = ${to.ordinal}, event_id = ${to.eventId}, recorded_max = ${to.recordedMax}, ready = ${to.ready}, stopped = null
     where model = ${model} and version = ${version} and build = ${build} and position = ${from}`.execute(db)

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import { EventStoreUnavailable, type Position } from '../event-store/port.ts'
 import { within } from '../event-store/waiting.ts'
-import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { readCheckpoint, readCheckpointAfter, type Checkpoint } from './checkpoint.ts'
 import { listen } from './listen.ts'
 import { schemaOf, type Projection } from './projection.ts'
 import { lockStatement } from './table.ts'
@@ -87,8 +87,7 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
       const impatience = setTimeout(() => reject(tooLate()), databaseWaitMs)
       db.connection().execute(async (connection) => {
         try {
-          const begun = sql.raw(`start transaction isolation level repeatable read read only; ${lockStatement(schemaOf(projection), projection.tables, 'access share')}`).execute(connection)
-          const [, checkpoint] = await inOrder(begun, readCheckpoint(connection, projection))
+          const checkpoint = await readCheckpointAfter(connection, `start transaction isolation level repeatable read read only; ${lockStatement(schemaOf(projection), projection.tables, 'access share')}`, projection)
           clearTimeout(impatience)
           resolve(await ask(connection, checkpoint))
         } catch (error) {
@@ -118,12 +117,6 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
     },
     close: listener.close,
   }
-}
-
-/** Both answers, or the error that came first: what follows one that failed fails because of it. */
-const inOrder = async <A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> => {
-  second.catch(() => undefined)
-  return [await first, await second]
 }
 
 /** No such schema, no such table. */

@@ -1,12 +1,13 @@
 import { sql, type Kysely } from 'kysely'
 import type { Features } from '../../domain/matching/features.ts'
+import { PREPARED } from '../../prepared.ts'
 import type { DuplicatesTables } from './tables.ts'
 
 /** Which customers hold these identities. */
 export const holders = async (db: Kysely<unknown>, schema: string, identities: readonly string[]): Promise<{ identity: string; kind: string; customerId: string }[]> => {
   if (identities.length === 0) return []
-  const rows = await db.withSchema(schema).withTables<DuplicatesTables>()
-    .selectFrom('held_identifier').select(['identity', 'kind', 'customer_id']).where('identity', 'in', [...identities]).orderBy('identity').execute()
+  const { rows } = await sql<DuplicatesTables['held_identifier']>`${PREPARED}
+    select identity, kind, customer_id from ${sql.table(`${schema}.held_identifier`)} where identity = any(${identities}::text[]) order by identity`.execute(db)
   return rows.map((row) => ({ identity: row.identity, kind: row.kind, customerId: row.customer_id }))
 }
 
@@ -27,7 +28,7 @@ export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: re
   if (wanted.length === 0) return found
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((name) => sql.table(`${schema}.${name}`))
   // Records one by one, by their key: the planner does not know how few they are.
-  const { rows } = await sql<{ look: number; record: string; customer_id: string; features: Features }>`
+  const { rows } = await sql<{ look: number; record: string; customer_id: string; features: Features }>`${PREPARED}
     select candidate.look, r.record, r.customer_id, r.features
     from (
       select look, record, row_number() over (partition by look order by count(*) desc, record) as place
@@ -47,7 +48,7 @@ export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: re
 
 /** What of customers is compared, by customer; one who is not in this model is missing. */
 export const comparablesOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Comparable>> => {
-  const rows = await db.withSchema(schema).withTables<DuplicatesTables>()
-    .selectFrom('match_record').select(['record', 'customer_id', 'features']).where('customer_id', 'in', [...customerIds]).execute()
+  const { rows } = await sql<DuplicatesTables['match_record']>`${PREPARED}
+    select record, customer_id, features from ${sql.table(`${schema}.match_record`)} where customer_id = any(${customerIds}::text[])`.execute(db)
   return new Map(rows.map((row) => [row.customer_id, { record: row.record, customerId: row.customer_id, features: row.features }]))
 }

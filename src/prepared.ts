@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto'
+import { sql, type PostgresCursor, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
+import type pg from 'pg'
+
+const MARK = '/* prepared */'
+/**
+ * Begins a statement that is asked again and again: Postgres reads and plans it once for each session. Only for one
+ * that is best answered in one way whatever it asks for, and whose text is always the same: a session keeps each.
+ */
+export const PREPARED = sql.raw(MARK)
+
+const names = new Map<string, string>()
+/** Its name in a session: a hash, since Postgres cuts names at 63 bytes. */
+const nameOf = (text: string): string => {
+  let name = names.get(text)
+  if (name === undefined) names.set(text, (name = createHash('sha256').update(text).digest('base64url')))
+  return name
+}
+
+/**
+ * The pool, as Kysely takes one, whose marked statements are prepared. Of several statements in one text, which go to
+ * Postgres in one trip, the rows of the last are answered.
+ */
+export const preparing = (pool: pg.Pool): PostgresPool => ({
+  options: pool.options,
+  connect: async () => preparingClient(await pool.connect()),
+  end: () => pool.end(),
+})
+
+const preparingClient = (client: pg.PoolClient): PostgresPoolClient => {
+  function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>
+  function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
+  function query(text: string | PostgresCursor<unknown>, values: readonly unknown[] = []): unknown {
+    if (typeof text !== 'string') throw new Error('no cursors are used here')
+    return client.query({ text, values: [...values], ...(text.startsWith(MARK) ? { name: nameOf(text) } : {}) }).then((result: unknown) => (Array.isArray(result) ? result.at(-1) : result))
+  }
+  return { query, release: (destroy) => client.release(destroy) }
+}
