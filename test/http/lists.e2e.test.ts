@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { startService, type Answer, type Sender, type TestService } from '../support/http.ts'
+import { startService, type Answer, type BatchAnswer, type Sender, type TestService } from '../support/http.ts'
 import { idsOf, individual, itemsOf, organise, refused } from './people.ts'
 
 const names = ['=1+1', '+86', '-2', '@SUM(A1)', '\t=cmd', '逗号,引号"和', '换行\n王', '龘靐齉', "O'Neill", '🐉龙']
@@ -18,8 +18,7 @@ describe('lists', () => {
     const mine = await zhao.batch(lines(names.length + 13, (index) => ({ name: names[index] ?? `客户${index}` })))
     await service.as('clerk', 'li').batch(lines(5, (index) => ({ name: `别人的${index}` })))
     ids = mine.map((answer) => answer.answer.customerId ?? '')
-    // The lines are answered in their order, and taken in any.
-    position = mine.map((answer) => String(answer.answer['position'])).sort((a, b) => Number(a.split('.')[1]) - Number(b.split('.')[1])).at(-1) ?? ''
+    position = latest(mine)
     expect(mine.map((answer) => answer.status)).toEqual(ids.map(() => 201))
   })
   afterAll(() => service.close())
@@ -49,9 +48,11 @@ describe('lists', () => {
   it('customers entered while one pages neither push others onto the next page nor out of it', async () => {
     const first = await zhao.get(`/customers?limit=10`)
     const known = idsOf(await zhao.get('/customers?limit=500'))
-    await zhao.batch(Array.from({ length: 7 }, (_, index) => ({ command: 'create-customer', key: `between ${index}`, body: individual({ name: `后来者${index}` }) })))
+    const between = await zhao.batch(Array.from({ length: 7 }, (_, index) => ({ command: 'create-customer', key: `between ${index}`, body: individual({ name: `后来者${index}` }) })))
     const rest = await pages(zhao, nextOf(first) ?? '')
     expect([...idsOf(first), ...rest.flatMap(idsOf)]).toEqual(known)
+    // Those that follow see all of them.
+    expect((await zhao.get(`/customers?after=${latest(between)}`)).status).toBe(200)
   })
 
   it('the audit lists page as well', async () => {
@@ -96,6 +97,10 @@ describe('lists', () => {
     expect((await zhao.get('/customers')).status).toBe(200)
   })
 })
+
+/** The position of the last event of a batch: the lines are answered in their order, and taken in any. */
+const latest = (answers: readonly BatchAnswer[]): string =>
+  answers.map(({ answer }) => String(answer['position'])).sort((a, b) => Number(a.split('.')[1]) - Number(b.split('.')[1])).at(-1) ?? ''
 
 /** RFC 4180. */
 const parseCsv = (text: string): string[][] => {
