@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventStoreDBClient, jsonEvent, streamNameFilter, type AllStreamResolvedEvent } from '@eventstore/db-client'
 import pg from 'pg'
-import { Kysely, PostgresDialect } from 'kysely'
 import { migrate } from '../migrations/index.ts'
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts'
 import { makeEventStoreDbEventStore } from '../src/event-store/eventstoredb/store.ts'
 import type { Append } from '../src/event-store/port.ts'
 import { makeAppends, withReceipt } from './appends.ts'
 import { median, type BenchmarkOptions, type Figure } from './report.ts'
+import { kyselyOn } from '../src/projections/kysely.ts'
 
 const ROUNDS = 5
 const READ_ROUNDS = 3
@@ -64,7 +64,7 @@ export const benchmarkEventStoreDb = async ({ url: given, say }: BenchmarkOption
   await chmod(folder, 0o711)
   const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres') })
   const pool = new pg.Pool({ connectionString: postgres.url, max: 4 })
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const db = kyselyOn(pool)
   await migrate(db)
   const store = makeEventStoreDbEventStore({ url, pool, ...(prefix && { prefix }) })
   const bare = EventStoreDBClient.connectionString(url.replace(/^kurrentdb/, 'esdb'))

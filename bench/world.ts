@@ -3,11 +3,11 @@ import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { z } from 'zod'
 import { migrate } from '../migrations/index.ts'
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts'
+import { kyselyOn } from '../src/projections/kysely.ts'
 
 /** A PostgreSQL of the benchmark's own (fsync and synchronous_commit on), migrated, and a pool of 20 to it. */
 export type World = { url: string; pool: pg.Pool; folder: string; close: () => Promise<void> }
@@ -19,7 +19,7 @@ export const openWorld = async (): Promise<World> => {
   const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres') })
   const pool = new pg.Pool({ connectionString: postgres.url, max: 20 })
   pool.on('error', () => undefined)
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: postgres.url, max: 1 }) }) })
+  const db = kyselyOn(new pg.Pool({ connectionString: postgres.url, max: 1 }))
   await migrate(db)
   await db.destroy()
   return {

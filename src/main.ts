@@ -76,7 +76,7 @@ export const openCore = async (config: Config, connectionString: string, report:
     nearMatches: makeNearMatchFinder(readModels),
     holdings: makeCountHoldings(readModels),
     findAttempts: makeFindAttempts(pool),
-    findComplaints: makeComplaintFinder(readModels),
+    findComplaints: makeComplaintFinder(readModels, store),
     handovers: makeHandoverBook(readModels),
     ...(observe ? { observe } : {}),
   }

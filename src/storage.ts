@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { type Kysely } from 'kysely'
 import pg from 'pg'
 import type { Config } from './config.ts'
 import { makeCodec, type Codec } from './event-store/codec.ts'
@@ -6,7 +6,7 @@ import { makeKeyring, type Keyring } from './event-store/keyring.ts'
 import type { EventStore } from './event-store/port.ts'
 import { connecting } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
-import { preparing } from './prepared.ts'
+import { kyselyOn } from './projections/kysely.ts'
 
 /**
  * What every thread of a process has of its own: connections to Postgres, the log, and the keys to open it with.
@@ -31,8 +31,8 @@ export const openStorage = async ({ connectionString, masterKeys, eventStoreUrl,
     return pool
   }
   const pool = poolOf({ max: 12, ...connecting(databaseWaitMs), query_timeout: databaseWaitMs })
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: preparing(poolOf({ max: 20 })) }) })
-  const queries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: preparing(poolOf({ max: 12, query_timeout: QUERY_MS })) }) })
+  const db = kyselyOn(poolOf({ max: 20 }))
+  const queries = kyselyOn(poolOf({ max: 12, query_timeout: QUERY_MS }))
   const keyring = makeKeyring(pool, masterKeys)
   // The log is in EventStoreDB where one is named, else in Postgres: then its client need not be loaded.
   const store = eventStoreUrl === undefined

@@ -6,38 +6,36 @@ import type { PeriodWithFacts } from '../domain/customer/protecting.ts'
 import { latest, type Facts } from '../domain/customer/protection.ts'
 import { engagement, streamName as engagementStream } from '../domain/engagement/engagement.ts'
 import { purchases, streamName as purchasesStream } from '../domain/purchases/purchases.ts'
-import type { Position } from '../event-store/port.ts'
+import type { EventStore, Position } from '../event-store/port.ts'
 import type { Placed } from './definition.ts'
 import { groupOf, type LoadedGroup } from './group.ts'
 import { load, type Loaded } from './load.ts'
 import type { Runtime } from './runtime.ts'
 
-/**
- * The complaints of these customers that a read model knows of, and up to which position of the log it does. Only where
- * they are is asked of it; whether one is open its own stream tells. main.ts hands it in.
- */
-export type ComplaintFinder = (customerIds: readonly string[]) => Promise<{ complaintIds: readonly string[]; position: Position }>
+/** The complaints of these customers, as the log has them at this moment. Whether one is open its own stream tells. main.ts hands it in. */
+export type ComplaintFinder = (customerIds: readonly string[]) => Promise<readonly string[]>
 
 const kind = complaint.kind
 const Lodged = z.object({ complainant: z.looseObject({ customerId: z.string().optional() }) })
 
-/** Complaints lodged after a position: no read model need be waited for. */
-const lodgedSince = async ({ store }: Runtime, after: Position, customerIds: readonly string[]): Promise<string[]> => {
-  const found: string[] = []
-  for await (const { events } of store.readAll({ after, kinds: [kind] })) {
-    for (const { stream, type, data } of events) {
-      if (type !== 'ComplaintLodged') continue
+/** Complaints lodged after a position of the log, by anybody: what no read model need be waited for. */
+export const lodgedSince = async (store: EventStore, after: Position): Promise<{ customerId: string; complaintId: string }[]> => {
+  const found: { customerId: string; complaintId: string }[] = []
+  for await (const { events } of store.readAll({ after, kinds: [kind], types: ['ComplaintLodged'] })) {
+    for (const { stream, data } of events) {
       const { complainant: { customerId } } = Lodged.parse(data)
-      if (customerId !== undefined && customerIds.includes(customerId)) found.push(stream.slice(complaintStream('').length))
+      if (customerId !== undefined) found.push({ customerId, complaintId: stream.slice(complaintStream('').length) })
     }
   }
   return found
 }
 
+const inWholeLog = ({ store }: Runtime): ComplaintFinder => async (customerIds) =>
+  (await lodgedSince(store, 0n)).filter(({ customerId }) => customerIds.includes(customerId)).map(({ complaintId }) => complaintId)
+
 const hasOpenComplaint = async (runtime: Runtime, customerIds: readonly string[]): Promise<boolean> => {
-  const { complaintIds, position } = (await runtime.findComplaints?.(customerIds)) ?? { complaintIds: [], position: 0n }
-  const all = new Set([...complaintIds, ...(await lodgedSince(runtime, position, customerIds))])
-  const states = await Promise.all([...all].map((complaintId) => load(runtime, complaint, complaintStream(complaintId))))
+  const complaintIds = await (runtime.findComplaints ?? inWholeLog(runtime))(customerIds)
+  const states = await Promise.all([...new Set(complaintIds)].map((complaintId) => load(runtime, complaint, complaintStream(complaintId))))
   return states.some(({ state }) => state.status === 'open')
 }
 

@@ -30,7 +30,7 @@ export type Runtime = {
   holdings?: CountHoldings
   /** Looks up refused attempts; without it none can be cited. */
   findAttempts?: FindAttempts
-  /** Where a customer's complaints are; without it they are looked for in the whole log. */
+  /** The complaints of a customer; without it they are looked for in the whole log. */
   findComplaints?: ComplaintFinder
   /** What handovers read; without it a dry run tells nothing of them. */
   handovers?: HandoverBook

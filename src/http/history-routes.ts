@@ -47,9 +47,9 @@ export const historyRoutes = (services: Services) => async (app: FastifyInstance
 
   /** The events of the customer and of what lies beside it. Streams of one customer are short. */
   const eventsOf = async (customerId: string, waitFor: bigint | undefined): Promise<RecordedEvent[]> => {
-    const { result: complaintIds } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, [customerId]))
+    const { result: lodged } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, [customerId]))
     const { result: reportIds } = await readModels.query(recordReports, { after: waitFor }, (db, schema) => reportsOf(db, schema, customerId))
-    const streams = [customerStream(customerId), purchasesStream(customerId), engagementStream(customerId), ...complaintIds.map(complaintStream), ...reportIds.map(reportStream)]
+    const streams = [customerStream(customerId), purchasesStream(customerId), engagementStream(customerId), ...lodged.map(({ complaintId }) => complaintStream(complaintId)), ...reportIds.map(reportStream)]
     const events = (await Promise.all(streams.map((stream) => Array.fromAsync(runtime.store.readStream(stream))))).flat()
     return events.sort((one, other) => (one.position < other.position ? -1 : 1))
   }

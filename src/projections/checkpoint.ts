@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Position } from '../event-store/port.ts'
-import { PREPARED } from '../prepared.ts'
+import { PREPARED } from './kysely.ts'
 import type { Build, Projection } from './projection.ts'
 
 /** How far a build of a read model has read, and by what it recognises its log. */

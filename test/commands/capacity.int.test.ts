@@ -1,4 +1,3 @@
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -14,6 +13,7 @@ import { customerLookup } from '../../src/projections/customer-lookup/project.ts
 import { makeReadModels, type ReadModels } from '../../src/projections/read-models.ts'
 import { runProjection } from '../../src/projections/runner.ts'
 import { makeRuntime, makeService } from '../support/runtime.ts'
+import { kyselyOn } from '../../src/projections/kysely.ts'
 
 /* Limits on a real store, with a real read model and two processes' worth of runtimes. The order of steps is slots.unit.test.ts. */
 
@@ -40,7 +40,7 @@ describe('limits of what an employee gains', () => {
     service = await makeService({ reservationWaitMs: 10_000 })
     const { database, store, runtime, log } = service
     const pool = new pg.Pool({ connectionString: database.url, max: 20 })
-    const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+    const db = kyselyOn(pool)
     readModels = makeReadModels({ db, connectionString: database.url, head: store.head, waitMs: 20_000 })
     const abort = new AbortController()
     const { done } = runProjection({

@@ -4,6 +4,7 @@ import { bootstrapLog } from '../../src/commands/bootstrap.ts'
 import { makeFolds } from '../../src/commands/folds.ts'
 import { makeDueRounds } from '../../src/commands/processes/deadlines.ts'
 import { makeLiveOrganisation } from '../../src/commands/organisation.ts'
+import { lodgedSince } from '../../src/commands/protection-facts.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { handleNamed } from '../../src/commands/send.ts'
 import type { Caller } from '../../src/domain/decider.ts'
@@ -126,7 +127,8 @@ const runProcess = async (world: World, processLog: ReturnType<typeof makeMemory
   const position = BigInt(Math.max(0, Number(await store.head()) - behind))
   const findComplaints: Runtime['findComplaints'] = async (customerIds) => {
     const known = await world.events(Number(position))
-    return { position, complaintIds: known.flatMap((one) => (one.kind === 'complaint' && one.event.type === 'ComplaintLodged' && one.event.data.complainant.kind === 'customer' && customerIds.includes(one.event.data.complainant.customerId) ? [one.id] : [])) }
+    const early = known.flatMap((one) => (one.kind === 'complaint' && one.event.type === 'ComplaintLodged' && one.event.data.complainant.kind === 'customer' ? [{ customerId: one.event.data.complainant.customerId, complaintId: one.id }] : []))
+    return [...early, ...(await lodgedSince(store, position))].filter(({ customerId }) => customerIds.includes(customerId)).map(({ complaintId }) => complaintId)
   }
   const runtime: Runtime = { ...world.runtime, store: dying(store, crash), folds: makeFolds(), findComplaints }
   const round = makeDueRounds(runtime, processLog, 'protection', async () => ({ due: await listed(world, behind), next: null }))

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Kysely, PostgresDialect, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { askingNothing, missingOf, type Held } from '../../src/domain/customer/incomplete.ts'
@@ -9,6 +9,7 @@ import { schemaOf } from '../../src/projections/projection.ts'
 import { createTables } from '../../src/projections/table.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { departed, field, label, organisation, person, withCategory, withPolicy } from '../support/given.ts'
+import { kyselyOn } from '../../src/projections/kysely.ts'
 
 const complete: Held = { name: person.name, category: 'individual-retail', stage: 'active', fields: { address: person.address, importance: 'A', source: 'referral' }, contacts: [] }
 const reachable = { title: person.title, role: 'insider', mobile: '+8613700137000', email: person.contactEmail }
@@ -75,7 +76,7 @@ describe('the list of incomplete customers', () => {
   let db: Kysely<unknown>
   beforeAll(async () => {
     database = await makeDatabase()
-    db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: database.url, max: 2 }) }) })
+    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 2 }))
     await sql`create schema ${sql.id(schema)}`.execute(db)
     await createTables(db, schema, customerLookup.tables)
     // 12,000 customers: one in 4,000 lacks its address, each third is a target of whom nothing is asked.

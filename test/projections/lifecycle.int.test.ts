@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Kysely, PostgresDialect, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
@@ -11,6 +11,7 @@ import { createTables } from '../../src/projections/table.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 import { categoryIds, employeeIds, histories, point, POINTS, stageNames, visitsOf, type History, type Visit } from '../support/lifecycle.ts'
 import { dump } from './world.ts'
+import { kyselyOn } from '../../src/projections/kysely.ts'
 
 const schema = schemaOf(lifecycle)
 const lost = lostStages(defaultPolicies.stages)
@@ -81,7 +82,7 @@ describe('lifecycle analytics', () => {
   let db: Kysely<unknown>
   beforeAll(async () => {
     database = await makeDatabase()
-    db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: database.url, max: 2 }) }) })
+    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 2 }))
     await sql`create schema ${sql.id(schema)}`.execute(db)
     await createTables(db, schema, lifecycle.tables)
   })

@@ -45,7 +45,7 @@ describe('the read model of protection', { timeout: 120_000 }, () => {
     await send(runtime, 'close-complaint', { complaintId })
   }
   const merge = (survivorId: string, absorbedId: string) => send(world.runtime, 'merge-customers', { customerIds: [survivorId, absorbedId], survivorId, reason: '同一客户' })
-  const at = (days: number): Runtime => ({ ...world.runtime, now: () => new Date(started + days * DAY_MS), findComplaints: makeComplaintFinder(readModels) })
+  const at = (days: number): Runtime => ({ ...world.runtime, now: () => new Date(started + days * DAY_MS), findComplaints: makeComplaintFinder(readModels, world.runtime.store) })
   const runDue = (process: string, days: number) => makeDueRounds(at(days), processLog, process, dueByProcess(world.runtime, readModels)[process] ?? expect.fail(`there is no process ${process}`))()
 
   beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { sql, Kysely, PostgresDialect } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
@@ -14,6 +14,7 @@ import { runProjection, type RunnerDependencies } from '../../src/projections/ru
 import { schemaOf, type Build, type Projection } from '../../src/projections/projection.ts'
 import type { RebuildDependencies } from '../../src/projections/rebuild.ts'
 import { makeService } from '../support/runtime.ts'
+import { kyselyOn } from '../../src/projections/kysely.ts'
 
 /** Models with events of their own that `everything` does not make are tested in files of their own. */
 const testedElsewhere = ['complaints', 'duplicate-cases', 'record-reports', 'protection', 'handovers']
@@ -42,7 +43,7 @@ export const makeWorld = async () => {
   // As main.ts does: a connection that dies is an error of the query it served, and of nothing else.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const db = kyselyOn(pool)
   const placeId = runtime.organisation.current().log?.places.at(-1) ?? expect.fail('the log has no place')
   const rebuilding: RebuildDependencies = { db, store, codec: runtime.codec, placeId, analystRole: null }
   const stops: (() => Promise<void>)[] = []

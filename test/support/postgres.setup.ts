@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../../migrations/index.ts'
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
+import { kyselyOn } from '../../src/projections/kysely.ts'
 
 declare module 'vitest' {
   // eslint-disable-next-line @typescript-eslint/consistent-type-definitions -- vitest is told by merging
@@ -31,7 +31,7 @@ const makeTemplate = async (server: string): Promise<string> => {
   const name = `kehu_template_${randomBytes(6).toString('hex')}`
   await query(server, `create database ${name}`)
   const url = Object.assign(new URL(server), { pathname: `/${name}` }).href
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 2 }) }) })
+  const db = kyselyOn(new pg.Pool({ connectionString: url, max: 2 }))
   await migrate(db).finally(() => db.destroy())
   return name
 }

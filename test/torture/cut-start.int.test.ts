@@ -1,10 +1,10 @@
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { migrate } from '../../migrations/index.ts'
 import { isConnectionError } from '../../src/event-store/postgres/connection.ts'
 import { makeDatabase } from '../support/database.ts'
 import { startProxy } from './proxy.ts'
+import { kyselyOn } from '../../src/projections/kysely.ts'
 
 it('a start that is cut off, at whatever answer of PostgreSQL, takes that for what it is: one waits for it, and starts', async () => {
   const database = await makeDatabase()
@@ -15,7 +15,7 @@ it('a start that is cut off, at whatever answer of PostgreSQL, takes that for wh
     const pool = new pg.Pool({ connectionString: url.href, max: 1 })
     pool.on('error', () => undefined)
     pool.on('connect', (client) => client.on('error', () => undefined))
-    const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+    const db = kyselyOn(pool)
     return migrate(db).then(() => undefined, (error: unknown) => error).finally(() => db.destroy())
   }
   let cut = 0

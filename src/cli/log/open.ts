@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { migrate } from '../../../migrations/index.ts'
 import { CopyFault } from '../../event-store/copy.ts'
@@ -9,6 +8,7 @@ import { EventStoreUnavailable, type EventStore } from '../../event-store/port.t
 import { isConnectionError } from '../../event-store/postgres/connection.ts'
 import { makePostgresEventStore } from '../../event-store/postgres/store.ts'
 import type { Address } from './address.ts'
+import { kyselyOn } from '../../projections/kysely.ts'
 
 /** A log to copy from or to. `pool` where it is in Postgres. */
 export type OpenLog = { side: 'source' | 'target'; shown: string; store: EventStore; pool?: pg.Pool; prefix?: string; close: () => Promise<void> }
@@ -69,7 +69,7 @@ export const holdsTable = async (pool: pg.Pool): Promise<boolean> => (await pool
 
 export const migrateTarget = async (pool: pg.Pool): Promise<void> => {
   // Not destroyed: it would end the pool, which is in use.
-  await migrate(new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }))
+  await migrate(kyselyOn(pool))
 }
 
 /** Whether two pools reach one database, under whatever names: a lock taken in one is then held in the other. */

@@ -73,7 +73,7 @@ export const dueDeadlines = async (db: Kysely<unknown>, schema: string, now: str
 }
 
 /** The complaints of these customers, or of their contacts. */
-export const complaintsOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<string[]> => {
-  const { rows } = await sql<{ complaint_id: string }>`select complaint_id from ${sql.table(`${schema}.complaint`)} where customer_id = any(${[...customerIds]}::text[]) order by ordinal`.execute(db)
-  return rows.map((row) => row.complaint_id)
+export const complaintsOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<{ complaintId: string; customerId: string }[]> => {
+  const { rows } = await sql<{ complaint_id: string; customer_id: string }>`select complaint_id, customer_id from ${sql.table(`${schema}.complaint`)} where customer_id = any(${customerIds}::text[]) order by ordinal`.execute(db)
+  return rows.map((row) => ({ complaintId: row.complaint_id, customerId: row.customer_id }))
 }

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Features } from '../../domain/matching/features.ts'
-import { PREPARED } from '../../prepared.ts'
+import { PREPARED } from '../kysely.ts'
 import type { DuplicatesTables } from './tables.ts'
 
 /** Which customers hold these identities. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { sql, type PostgresCursor, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
+import { Kysely, PostgresDialect, sql, type PostgresCursor, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
 import type pg from 'pg'
 
 const MARK = '/* prepared */'
@@ -18,14 +18,11 @@ const nameOf = (text: string): string => {
 }
 
 /**
- * The pool, as Kysely takes one, whose marked statements are prepared. Of several statements in one text, which go to
- * Postgres in one trip, the rows of the last are answered.
+ * Kysely on a pool, as all of Kehu asks Postgres through it: marked statements are prepared; of several statements in
+ * one text, which go to Postgres in one trip, the rows of the last are answered.
  */
-export const preparing = (pool: pg.Pool): PostgresPool => ({
-  options: pool.options,
-  connect: async () => preparingClient(await pool.connect()),
-  end: () => pool.end(),
-})
+export const kyselyOn = (pool: pg.Pool): Kysely<unknown> =>
+  new Kysely<unknown>({ dialect: new PostgresDialect({ pool: { options: pool.options, connect: async () => preparingClient(await pool.connect()), end: () => pool.end() } }) })
 
 const preparingClient = (client: pg.PoolClient): PostgresPoolClient => {
   function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>
