@@ -1,0 +1,42 @@
+import { sql } from 'kysely'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { kyselyOn, PREPARED } from '../../src/projections/kysely.ts'
+import { makeDatabase, type TestDatabase } from '../support/database.ts'
+
+describe('Kysely on a pool', () => {
+  let database: TestDatabase
+  let db: ReturnType<typeof kyselyOn>
+  beforeAll(async () => {
+    database = await makeDatabase()
+    // One session, as a command has it.
+    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 1, pipeline: true }))
+  })
+  afterAll(async () => {
+    await db.destroy()
+    await database.drop()
+  })
+
+  const prepared = async () => (await sql<{ statement: string; generic_plans: string; custom_plans: string }>`select statement, generic_plans, custom_plans from pg_prepared_statements`.execute(db)).rows
+
+  it('prepares a marked statement once for a session, whatever it is asked with, and no other', async () => {
+    for (const n of [1, 2, 3]) {
+      expect((await sql<{ n: number }>`${PREPARED} select ${n}::integer as n`.execute(db)).rows).toEqual([{ n }])
+      expect((await sql<{ n: number }>`select ${n}::integer + 1 as n`.execute(db)).rows).toEqual([{ n: n + 1 }])
+    }
+    const statements = await prepared()
+    expect(statements.map(({ statement }) => statement)).toEqual(['/* prepared */ select $1::integer as n'])
+    expect(statements.map((one) => Number(one.generic_plans) + Number(one.custom_plans))).toEqual([3])
+  })
+
+  it('answers the rows of the last of several statements', async () => {
+    expect((await sql.raw<{ n: number }>('select 1 as n; select 2 as n union all select 3 order by n').execute(db)).rows).toEqual([{ n: 2 }, { n: 3 }])
+    expect((await sql.raw('select 1 as n; select 2 as n where false').execute(db)).rows).toEqual([])
+  })
+
+  it('says what went wrong, in a prepared statement as in any', async () => {
+    await expect(sql`${PREPARED} select ${'x'}::integer`.execute(db)).rejects.toMatchObject({ code: '22P02' })
+    await expect(sql.raw('select 1; select 1/0').execute(db)).rejects.toMatchObject({ code: '22012' })
+    expect((await sql<{ n: number }>`${PREPARED} select ${7}::integer as n`.execute(db)).rows).toEqual([{ n: 7 }])
+  })
+})
