@@ -8,7 +8,9 @@ import { describe, inject, it } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { serve } from '../src/main.ts'
 import { individual } from './http/people.ts'
+import { makeDatabase } from './support/database.ts'
 import { accepted, problemOf, startService, until } from './support/http.ts'
+import { startProxy } from './torture/proxy.ts'
 
 const run = promisify(execFile)
 
@@ -136,6 +138,53 @@ describe.concurrent('a PostgreSQL that takes no writes', () => {
     } finally {
       await service.stop()
       await disk.close()
+    }
+  })
+
+  it('because the network has fallen silent turns commands and queries into 503 in time, says why; and when it speaks again the same keys have one answer', { timeout: 120_000 }, async ({ expect }) => {
+    const database = await makeDatabase()
+    const proxy = await startProxy(Number(new URL(database.url).port))
+    const dataDir = await mkdtemp(join(tmpdir(), 'kehu-silent-'))
+    const WAIT_MS = 1500
+    const service = await serve(readConfig({ KEHU_DATA_DIR: dataDir, DATABASE_URL: Object.assign(new URL(database.url), { port: String(proxy.port) }).href, PORT: '0', LOG_LEVEL: 'silent', KEHU_DATABASE_WAIT_MS: String(WAIT_MS) }), () => undefined)
+    try {
+      const token = (await readFile(join(dataDir, 'tokens', 'clerk'), 'utf8')).trim()
+      const create = async (key: string, body: object) => {
+        const response = await fetch(`${service.url}/commands/create-customer`, {
+          method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'idempotency-key': key }, body: JSON.stringify(body),
+        })
+        return { status: response.status, retryAfter: response.headers.get('retry-after'), text: await response.text() }
+      }
+      const bodies = Array.from({ length: 20 }, () => individual())
+      await until(async () => (await readiness(service.url))[0] === 200)
+      expect((await create('before', individual())).status).toBe(201)
+
+      // Some of them are on their way when it falls silent.
+      const underWay = bodies.map((body, n) => create(`silent ${n}`, body))
+      proxy.freeze(true)
+      const started = performance.now()
+      const answers = await Promise.all(underWay)
+      const query = await fetch(`${service.url}/customers`, { headers: { authorization: `Bearer ${token}` } })
+      expect(performance.now() - started).toBeLessThan(8 * WAIT_MS)
+      for (const answer of answers.filter(({ status }) => status !== 201)) expect([answer.status, answer.retryAfter]).toEqual([503, '1'])
+      expect(answers.filter(({ status }) => status === 503).length).toBeGreaterThan(0)
+      expect([query.status, query.headers.get('retry-after')]).toEqual([503, '1'])
+      await until(async () => (await readiness(service.url))[0] === 503)
+      expect(await readiness(service.url)).toEqual([503, 'PostgreSQL does not answer'])
+
+      proxy.freeze(false)
+      await until(async () => (await readiness(service.url))[0] === 200)
+      const again = await Promise.all(bodies.map((body, n) => create(`silent ${n}`, body)))
+      expect(again.map(({ status }) => status)).toEqual(bodies.map(() => 201))
+      answers.forEach((answer, n) => answer.status === 201 && expect(again[n]?.text).toBe(answer.text))
+      const { rows } = await database.pool.query<{ n: number }>(`select count(*)::int as n from kehu.event where type = 'CustomerCreated'`)
+      expect(rows).toEqual([{ n: bodies.length + 1 }])
+    } finally {
+      proxy.freeze(false)
+      await service.stop()
+      await proxy.close()
+      await database.drop()
+      await rm(dataDir, { recursive: true, force: true })
     }
   })
 })
