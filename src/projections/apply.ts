@@ -58,8 +58,8 @@ export type Application = { db: Kysely<unknown>; codec: Codec; projection: Proje
 const NOT_FOR_EVER = "set local idle_in_transaction_session_timeout = '10s'"
 // Rows are looked up by key, but of a table that has just been filled the planner has no statistics yet, and would read all of it.
 const BY_INDEX = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
-// A commit a crash undoes takes its checkpoint with it: what it held is read again.
-const CATCHING_UP = 'set local synchronous_commit = off'
+// A commit a crash undoes takes its checkpoint with it: what it held is read again, and nobody waits for the disk.
+const QUICKLY = 'set local synchronous_commit = off'
 
 /**
  * Applies a batch: rows and checkpoint in one transaction. `onCommit` runs in it as well, e.g. to swap views.
@@ -83,7 +83,7 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
   // The place of that event, not where reading has got to: at the next start it must be found there.
   const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
   await db.transaction().execute(async (trx) => {
-    await sql.raw([NOT_FOR_EVER, BY_INDEX, ...(batch.caughtUp ? [] : [CATCHING_UP])].join('; ')).execute(trx)
+    await sql.raw([NOT_FOR_EVER, BY_INDEX, QUICKLY].join('; ')).execute(trx)
     // Before anything is written, so that a runner that lost its place waits here and then writes nothing.
     if (!(await moveCheckpoint(trx, projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
     if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
