@@ -109,7 +109,7 @@ export const complaintRoutes = (services: Services) => async (app: FastifyInstan
     })
     if (!result.there) return sendProblem(reply, problem('not-found', 'No complaint has this id.'))
     const { customerId } = result.there
-    if (!result.seen && !(customerId !== null && (await seenCustomer(claims, customerId, undefined)))) {
+    if (!result.seen && !(customerId !== null && (await seenCustomer(claims, customerId, after)))) {
       return sendProblem(reply, problem('read-not-permitted', 'This complaint is handled elsewhere, of a customer of another department.'))
     }
     return reply.header('etag', `"${result.there.revision}"`).send({ ...shown(result.there), trail: result.trail, asOf: asOfAnswer(runtime, asOf) })
