@@ -1,16 +1,15 @@
 import { sql, type Kysely } from 'kysely'
-import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { migrate } from '../migrations/index.ts'
 import { kyselyOn } from '../src/projections/kysely.ts'
-import { makeDatabase, type TestDatabase } from './support/database.ts'
+import { makeDatabase, openPool, type TestDatabase } from './support/database.ts'
 
 describe('migrating', () => {
   let database: TestDatabase
   let db: Kysely<unknown>
   beforeEach(async () => {
     database = await makeDatabase()
-    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 8 }))
+    db = kyselyOn(openPool(database.url, { max: 8 }))
   })
   afterEach(async () => {
     await db.destroy()

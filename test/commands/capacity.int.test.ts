@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Answer } from '../../src/commands/handle.ts'
@@ -14,6 +13,7 @@ import { makeReadModels, type ReadModels } from '../../src/projections/read-mode
 import { runProjection } from '../../src/projections/runner.ts'
 import { makeRuntime, makeService } from '../support/runtime.ts'
 import { kyselyOn } from '../../src/projections/kysely.ts'
+import { openPool } from '../support/database.ts'
 
 /* Limits on a real store, with a real read model and two processes' worth of runtimes. The order of steps is slots.unit.test.ts. */
 
@@ -39,7 +39,7 @@ describe('limits of what an employee gains', () => {
     // Longer than two busy cores need: nobody is taken for dead who is only slow.
     service = await makeService({ reservationWaitMs: 10_000 })
     const { database, store, runtime, log } = service
-    const pool = new pg.Pool({ connectionString: database.url, max: 20 })
+    const pool = openPool(database.url, { max: 20 })
     const db = kyselyOn(pool)
     readModels = makeReadModels({ db, connectionString: database.url, head: store.head, waitMs: 20_000 })
     const abort = new AbortController()

@@ -1,8 +1,7 @@
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventStoreUnavailable } from '../../src/event-store/port.ts'
 import { startHost, type EventStoreDbHost } from '../eventstoredb-host/host.ts'
-import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 import { makeAttempt, makeReceipt, makeWriter, newStream, times, until } from './contract.ts'
 import { attemptOf, closeAll, noneIsPending, openProxy, openStore, pause, pendingRows, streamIds } from './eventstoredb-support.ts'
 
@@ -23,9 +22,7 @@ describe('while Postgres is away', () => {
     const url = new URL(database.url)
     const proxy = await openProxy(Number(url.port))
     url.port = String(proxy.port)
-    const pool = new pg.Pool({ connectionString: url.href, max: 4 })
-    pool.on('error', () => undefined)
-    pool.on('connect', (client) => client.on('error', () => undefined))
+    const pool = openPool(url.href, { max: 4 })
     const own = openStore(host, { pool }, { timeoutMs })
     await own.receipts.find(makeReceipt([]).commandId)
     return {

@@ -1,13 +1,12 @@
 import fc from 'fast-check'
 import { type Kysely, sql } from 'kysely'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { askingNothing, missingOf, type Held } from '../../src/domain/customer/incomplete.ts'
 import { customerLookup } from '../../src/projections/customer-lookup/project.ts'
 import { findIncomplete } from '../../src/projections/customer-lookup/queries.ts'
 import { schemaOf } from '../../src/projections/projection.ts'
 import { createTables } from '../../src/projections/table.ts'
-import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 import { departed, field, label, organisation, person, withCategory, withPolicy } from '../support/given.ts'
 import { kyselyOn } from '../../src/projections/kysely.ts'
 
@@ -76,7 +75,7 @@ describe('the list of incomplete customers', () => {
   let db: Kysely<unknown>
   beforeAll(async () => {
     database = await makeDatabase()
-    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 2 }))
+    db = kyselyOn(openPool(database.url, { max: 2 }))
     await sql`create schema ${sql.id(schema)}`.execute(db)
     await createTables(db, schema, customerLookup.tables)
     // 12,000 customers: one in 4,000 lacks its address, each third is a target of whom nothing is asked.

@@ -1,8 +1,7 @@
 import { sql } from 'kysely'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kyselyOn, PREPARED } from '../../src/projections/kysely.ts'
-import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 
 describe('Kysely on a pool', () => {
   let database: TestDatabase
@@ -10,7 +9,7 @@ describe('Kysely on a pool', () => {
   beforeAll(async () => {
     database = await makeDatabase()
     // One session, as a command has it.
-    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 1, pipeline: true }))
+    db = kyselyOn(openPool(database.url, { max: 1, pipeline: true }))
   })
   afterAll(async () => {
     await db.destroy()

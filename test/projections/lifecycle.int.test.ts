@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { type Kysely, sql } from 'kysely'
-import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../src/domain/policy/defaults.ts'
 import { kaplanMeier, quantile } from '../../src/projections/lifecycle/kaplan-meier.ts'
@@ -8,7 +7,7 @@ import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { funnel, lostStages, tierStanding, timeInStage, transitionMatrix, type Period, type Population } from '../../src/projections/lifecycle/queries.ts'
 import { schemaOf, type ProjectedEvent } from '../../src/projections/projection.ts'
 import { createTables } from '../../src/projections/table.ts'
-import { makeDatabase, type TestDatabase } from '../support/database.ts'
+import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 import { categoryIds, employeeIds, histories, point, POINTS, stageNames, visitsOf, type History, type Visit } from '../support/lifecycle.ts'
 import { dump } from './world.ts'
 import { kyselyOn } from '../../src/projections/kysely.ts'
@@ -82,7 +81,7 @@ describe('lifecycle analytics', () => {
   let db: Kysely<unknown>
   beforeAll(async () => {
     database = await makeDatabase()
-    db = kyselyOn(new pg.Pool({ connectionString: database.url, max: 2 }))
+    db = kyselyOn(openPool(database.url, { max: 2 }))
     await sql`create schema ${sql.id(schema)}`.execute(db)
     await createTables(db, schema, lifecycle.tables)
   })

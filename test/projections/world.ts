@@ -1,5 +1,4 @@
 import { sql, type Kysely } from 'kysely'
-import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Answer } from '../../src/commands/handle.ts'
@@ -15,6 +14,7 @@ import { schemaOf, type Build, type Projection } from '../../src/projections/pro
 import type { RebuildDependencies } from '../../src/projections/rebuild.ts'
 import { makeService } from '../support/runtime.ts'
 import { kyselyOn } from '../../src/projections/kysely.ts'
+import { openPool } from '../support/database.ts'
 
 /** Models with events of their own that `everything` does not make are tested in files of their own. */
 const testedElsewhere = ['complaints', 'duplicate-cases', 'record-reports', 'protection', 'handovers']
@@ -39,10 +39,7 @@ export type Report = { model: string; level: string; message: string }
 export const makeWorld = async () => {
   const service = await makeService({ reservationWaitMs: 20 })
   const { runtime, store, database } = service
-  const pool = new pg.Pool({ connectionString: database.url, max: 20 })
-  // As main.ts does: a connection that dies is an error of the query it served, and of nothing else.
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  const pool = openPool(database.url, { max: 20 })
   const db = kyselyOn(pool)
   const placeId = runtime.organisation.current().log?.places.at(-1) ?? expect.fail('the log has no place')
   const rebuilding: RebuildDependencies = { db, store, codec: runtime.codec, placeId, analystRole: null }

@@ -4,6 +4,14 @@ import { inject } from 'vitest'
 
 export type TestDatabase = { url: string; pool: pg.Pool; drop: () => Promise<void> }
 
+/** A pool whose sessions a test may cut, also as they end: one that dies is not an error of its own. */
+export const openPool = (connectionString: string, more: pg.PoolConfig = {}): pg.Pool => {
+  const pool = new pg.Pool({ connectionString, ...more })
+  pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  return pool
+}
+
 /** A migrated database of its own. */
 export const makeDatabase = async (): Promise<TestDatabase> => {
   const name = `kehu_${randomBytes(6).toString('hex')}`
@@ -15,10 +23,7 @@ export const makeDatabase = async (): Promise<TestDatabase> => {
   }
   await admin(`create database ${name} template ${inject('templateDatabase')}`)
   const url = Object.assign(new URL(server), { pathname: `/${name}` }).href
-  const pool = new pg.Pool({ connectionString: url, max: 10 })
-  // A test may cut connections: an idle one that dies is not an error of its own.
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  const pool = openPool(url, { max: 10 })
   return {
     url,
     pool,
