@@ -32,7 +32,7 @@ const store = storeOf()
 const kind = typeof store === 'object' ? 'a real server' : store
 console.log(`torture: seed ${seed}, ${values.seconds} s, ${values.writers} writers, the log in ${kind}${drops ? ', nobody is killed' : ''}`)
 
-const { faults, tally, upsets, commands, retries, unavailable, events, fences, takeovers } = await torture({ store, seconds: Number(values.seconds), seed, writers: Number(values.writers), drops, thorough: true, everyUpset: false, report: (line) => console.log(line) })
+const { faults, tally, upsets, commands, retries, unavailable, events, fences, takeovers } = await torture({ store, seconds: Number(values.seconds), seed, writers: Number(values.writers), drops, thorough: true, takeoverMs: 5000, everyUpset: false, report: (line) => console.log(line) })
 
 console.log(`\n${commands} commands, ${retries} resent, ${unavailable} of them after a 503, ${events} events, ${fences} fences. Killed: ${tally.services} services, ${tally.postgres} times Postgres, ${tally.log} times the log's own server, ${tally.everything} times everything; ${tally.inFlight} commands were in flight.`)
 console.log('What went wrong without anybody being killed:')
