@@ -97,11 +97,11 @@ describe('a frozen server', () => {
 describe('an answer', () => {
   it('may be late: the append is done long before', async () => {
     const stream = newStream()
-    host.faults.answerLate(120)
+    host.faults.answerLate(600)
     const started = performance.now()
     const appending = append(stream)
     await until(() => host.log.view(stream).kind === 'stream')
-    expect(performance.now() - started).toBeLessThan(100)
+    expect(performance.now() - started).toBeLessThan(500)
     await appending
     host.faults.answerLate(0)
     expect(performance.now() - started).toBeGreaterThan(110)
@@ -225,7 +225,7 @@ describe('stopping', () => {
     await watching.caughtUp()
     const started = performance.now()
     await own.stop()
-    expect(performance.now() - started).toBeLessThan(200)
+    expect(performance.now() - started).toBeLessThan(1000)
     await until(() => watching.error() !== undefined)
     expect(watching.error()).toMatchObject({ code: 14 })
     const next = await startHost({ port: own.port, log: own.log })
