@@ -1,8 +1,8 @@
 import { asOne, everyone, fieldsOf, nameOf } from '../domain/customer/group.ts'
 import { choicesOf } from '../domain/customer/merge.ts'
 import { rightfulOwner, type SettledMerge } from '../domain/customer/merging.ts'
-import { engagement, streamName as engagementStream } from '../domain/engagement/engagement.ts'
-import { purchases, streamName as purchasesStream } from '../domain/purchases/purchases.ts'
+import { engagement, ownInteractions, streamName as engagementStream } from '../domain/engagement/engagement.ts'
+import { ownPurchases, purchases, streamName as purchasesStream } from '../domain/purchases/purchases.ts'
 import type { JsonObject } from '../event-store/port.ts'
 import { groupAt } from './group.ts'
 import { load } from './load.ts'
@@ -19,8 +19,8 @@ export const previewMerge = async (runtime: Runtime, { settled, take }: SettledM
   const { merges, choices } = survivor.state
   const together = { ...survivor, members: [...survivor.members, absorbed], state: { ...survivor.state, merges: new Map(merges).set(absorbedId, merge), choices: [...choices, ...choicesOf(merge)] } }
   const counted = await Promise.all(everyone(together).map(async ({ customerId }) => ({
-    purchases: (await load(runtime, purchases, purchasesStream(customerId))).state.purchases.size,
-    interactions: (await load(runtime, engagement, engagementStream(customerId))).state.interactions.size,
+    purchases: ownPurchases((await load(runtime, purchases, purchasesStream(customerId))).state).size,
+    interactions: ownInteractions((await load(runtime, engagement, engagementStream(customerId))).state).size,
   })))
   const sum = (what: 'purchases' | 'interactions') => counted.reduce((total, one) => total + one[what], 0)
   const { contacts, identifiers } = asOne(together)

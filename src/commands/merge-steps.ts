@@ -1,7 +1,9 @@
-import { customer, type Customer } from '../domain/customer/customer.ts'
+import { customer } from '../domain/customer/customer.ts'
 import { streamName, type CustomerEvent } from '../domain/customer/events.ts'
+import type { Instant } from '../domain/decider.ts'
 import { policyReference } from '../domain/organisation/organisation.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
+import type { Head } from '../event-store/chain.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
 import type { RecordedEvent } from '../event-store/port.ts'
 import { expectedRevision, type Loaded } from './load.ts'
@@ -15,13 +17,15 @@ export const causedBy = ({ id, metadata }: RecordedEvent): SharedMetadata => {
   return { commandId, commandHash, actor, ...(onBehalfOf === undefined ? {} : { onBehalfOf }), $correlationId, $causationId: id, ...(traceparent === undefined ? {} : { traceparent }) }
 }
 
-/** Appends to a customer at the revision it was read at. A conflict does nothing. */
+/** Appends to a stream at the revision it was read at, and answers its new head. A conflict does nothing, and answers nothing. */
 export const stepOf = (runtime: Runtime, metadata: SharedMetadata) => {
-  return async (to: Loaded<Customer>, decided: readonly CustomerEvent[]): Promise<void> => {
+  return async (to: Pick<Loaded<unknown>, 'stream' | 'head'>, decided: readonly { type: string; data: object }[], effectiveAt?: Instant): Promise<Head | undefined> => {
     const policies = decided.some((event) => event.type === 'OwnershipSettled') ? { policies: [policyReference(runtime.organisation.current(), 'ownership')] } : {}
     const plain = decided.map((event) => ({ type: event.type, schemaVersion: schemaVersionOf(event.type), data: JSON.parse(JSON.stringify(event.data)) }))
-    const events = await runtime.codec.encode(to.stream, to.head, plain, { ...metadata, ...policies }, runtime.now().toISOString())
-    await runtime.store.append({ stream: to.stream, expectedRevision: expectedRevision(to.head), events })
+    const events = await runtime.codec.encode(to.stream, to.head, plain, { ...metadata, ...policies, ...(effectiveAt === undefined ? {} : { effectiveAt }) }, runtime.now().toISOString())
+    const { outcome } = await runtime.store.append({ stream: to.stream, expectedRevision: expectedRevision(to.head), events })
+    const last = events.at(-1)
+    return outcome === 'appended' && last ? { revision: to.head.revision + events.length, hash: last.metadata.hash, recordedAt: last.metadata.recordedAt } : undefined
   }
 }
 

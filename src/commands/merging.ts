@@ -1,8 +1,10 @@
 import { ownerOf } from '../domain/customer/customer.ts'
 import { earlierOf } from '../domain/customer/group.ts'
-import { abandonMerge, completeMerge, decideMerge, ownerByItself, undoMerge, type Claim } from '../domain/customer/merging.ts'
+import { abandonMerge, completeMerge, decideMerge, ownerByItself, type Claim } from '../domain/customer/merging.ts'
+import { undoMerge } from '../domain/customer/reversing.ts'
 import type { Position } from '../event-store/port.ts'
 import { firstEntryOf, groupAt, type LoadedGroup } from './group.ts'
+import { handOverBeside } from './handing-over-beside.ts'
 import { handOver } from './handing-over.ts'
 import { beginningOf, causedBy, isReversal, isStart, stepOf, untilDone } from './merge-steps.ts'
 import type { Runtime } from './runtime.ts'
@@ -72,5 +74,7 @@ export const settleReversal = async (runtime: Runtime, absorbedId: string, merge
     return undefined
   })
   await handOver(runtime, reversal)
-  return laterOf(await groupAt(runtime, from), await groupAt(runtime, absorbedId))
+  const beside = await handOverBeside(runtime, reversal)
+  const own = laterOf(await groupAt(runtime, from), await groupAt(runtime, absorbedId))
+  return own > beside ? own : beside
 }

@@ -1,10 +1,15 @@
-import type { Customer } from '../domain/customer/customer.ts'
+import { complainingCustomer, complaint, streamName as complaintStream } from '../domain/complaint/complaint.ts'
+import { customer, type Customer } from '../domain/customer/customer.ts'
+import { streamName as customerStream } from '../domain/customer/events.ts'
 import { asOne, earlierOf, everyone, homeOf, onBehalfOf } from '../domain/customer/group.ts'
 import { normaliseIdentifier, type Identifier } from '../domain/customer/identifier.ts'
 import type { SettledMerge } from '../domain/customer/merging.ts'
+import { besideKinds, type BesideKind, type ReversalWithBeside } from '../domain/customer/reversing.ts'
+import { engagement, ownInteractions, streamName as engagementStream } from '../domain/engagement/engagement.ts'
+import { ownPurchases, purchases, streamName as purchasesStream, type Purchases } from '../domain/purchases/purchases.ts'
 import type { Placed } from './definition.ts'
 import { firstEntryOf, groupOf, isMerging, type LoadedGroup } from './group.ts'
-import type { Loaded } from './load.ts'
+import { load, type Loaded } from './load.ts'
 import type { Runtime } from './runtime.ts'
 
 /** The fact a command is about, where it is about one: it is changed where it lives. */
@@ -49,4 +54,40 @@ export const placeMerge = async (runtime: Runtime, body: SettledMerge): Promise<
   const take = { ...(name === undefined ? {} : { name: standsFor(name) }), fields: Object.fromEntries(Object.entries(fields).map(([key, from]) => [key, standsFor(from)])) }
   const placed = at(survivor, { survivorId: survivor.customerId, absorbedId: absorbed.customerId, survivorBy: body.survivorId === undefined ? 'earliest-entry' : 'choice', earliest })
   return { ...placed, body: { ...placed.body, take } }
+}
+
+/** A reversal that moves what lies beside the two is decided on which of them has it at this moment. */
+export const placeReversal = async (runtime: Runtime, body: ReversalWithBeside, loaded: Loaded<Customer>): Promise<Placed<ReversalWithBeside, Customer> | undefined> => {
+  const { absorption } = loaded.state
+  const named = (kind: BesideKind) => [...body.give[kind], ...body.keep[kind]]
+  if (absorption === null || besideKinds.every((kind) => named(kind).length === 0)) return undefined
+  const heldBy = async (customerId: string) => ({
+    purchases: new Set(ownPurchases((await load(runtime, purchases, purchasesStream(customerId))).state).keys()),
+    interactions: ownInteractions((await load(runtime, engagement, engagementStream(customerId))).state),
+  })
+  const [survivor, absorbed] = [await heldBy(absorption.into), await heldBy(body.absorbedId)]
+  const complaintsOf = new Map(await Promise.all(named('complaints').map(async (complaintId) => {
+    const { state } = await load(runtime, complaint, complaintStream(complaintId))
+    return [complaintId, state.status === 'none' ? null : complainingCustomer(state)] as const
+  })))
+  const lodgedFor = (customerId: string) => new Set([...complaintsOf].flatMap(([complaintId, whose]) => (whose === customerId ? [complaintId] : [])))
+  const held = {
+    purchases: { survivor: survivor.purchases, absorbed: absorbed.purchases },
+    interactions: { survivor: survivor.interactions, absorbed: absorbed.interactions },
+    complaints: { survivor: lodgedFor(absorption.into), absorbed: lodgedFor(body.absorbedId) },
+  }
+  return { id: body.absorbedId, answerId: body.absorbedId, body: { ...body, held }, loaded, decideOn: loaded.state, revision: loaded.state.visibleRevision }
+}
+
+/** A purchase is where it was recorded: one that an absorbed customer has, or its survivor, is not recorded again beside it. */
+export const placeWhereBought = async <Body extends { customerId: string; purchaseId: string }>(runtime: Runtime, body: Body, loaded: Loaded<Purchases>): Promise<Placed<Body, Purchases> | undefined> => {
+  if (ownPurchases(loaded.state).has(body.purchaseId)) return undefined
+  const { state } = await load(runtime, customer, customerStream(body.customerId))
+  if (!isMerging(state)) return undefined
+  for (const { customerId } of everyone(await groupOf(runtime, body.customerId))) {
+    const there = customerId === body.customerId ? loaded : await load(runtime, purchases, purchasesStream(customerId))
+    if (ownPurchases(there.state).has(body.purchaseId))
+      return { id: customerId, answerId: customerId, body: { ...body, customerId }, loaded: there, decideOn: there.state, revision: there.head.revision, ...(customerId === body.customerId ? {} : { redirectedFrom: body.customerId }) }
+  }
+  return undefined
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { complaint, streamName as complaintStream } from '../domain/complaint/complaint.ts'
+import { complainingCustomer, complaint, streamName as complaintStream } from '../domain/complaint/complaint.ts'
 import type { Customer } from '../domain/customer/customer.ts'
 import { asOne, everyone } from '../domain/customer/group.ts'
 import type { PeriodWithFacts } from '../domain/customer/protecting.ts'
@@ -12,16 +12,16 @@ import { groupOf, type LoadedGroup } from './group.ts'
 import { load, type Loaded } from './load.ts'
 import type { Runtime } from './runtime.ts'
 
-/** The complaints of these customers, as the log has them at this moment. Whether one is open its own stream tells. main.ts hands it in. */
+/** The complaints these customers have had, as the log has them at this moment. Whether one is open, and theirs, its own stream tells. main.ts hands it in. */
 export type ComplaintFinder = (customerIds: readonly string[]) => Promise<readonly string[]>
 
 const kind = complaint.kind
 const Lodged = z.object({ complainant: z.looseObject({ customerId: z.string().optional() }) })
 
-/** Complaints lodged after a position of the log, by anybody: what no read model need be waited for. */
+/** Complaints that came to a customer after a position of the log, lodged or given: what no read model need be waited for. */
 export const lodgedSince = async (store: EventStore, after: Position): Promise<{ customerId: string; complaintId: string }[]> => {
   const found: { customerId: string; complaintId: string }[] = []
-  for await (const { events } of store.readAll({ after, kinds: [kind], types: ['ComplaintLodged'] })) {
+  for await (const { events } of store.readAll({ after, kinds: [kind], types: ['ComplaintLodged', 'ComplainantCorrected'] })) {
     for (const { stream, data } of events) {
       const { complainant: { customerId } } = Lodged.parse(data)
       if (customerId !== undefined) found.push({ customerId, complaintId: stream.slice(complaintStream('').length) })
@@ -36,7 +36,7 @@ const inWholeLog = ({ store }: Runtime): ComplaintFinder => async (customerIds) 
 const hasOpenComplaint = async (runtime: Runtime, customerIds: readonly string[]): Promise<boolean> => {
   const complaintIds = await (runtime.findComplaints ?? inWholeLog(runtime))(customerIds)
   const states = await Promise.all([...new Set(complaintIds)].map((complaintId) => load(runtime, complaint, complaintStream(complaintId))))
-  return states.some(({ state }) => state.status === 'open')
+  return states.some(({ state }) => state.status === 'open' && customerIds.includes(complainingCustomer(state) ?? ''))
 }
 
 /** What the streams beside those of a customer, and of all it has absorbed, say at this moment. */

@@ -8,6 +8,7 @@ import * as identifiers from '../domain/customer/identifiers.ts'
 import { settleDispute, SettleDispute } from '../domain/customer/dispute.ts'
 import * as lifecycle from '../domain/customer/lifecycle.ts'
 import * as merging from '../domain/customer/merging.ts'
+import * as reversing from '../domain/customer/reversing.ts'
 import * as ownership from '../domain/customer/ownership.ts'
 import * as protecting from '../domain/customer/protecting.ts'
 import * as profile from '../domain/customer/profile.ts'
@@ -33,7 +34,7 @@ import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
 import { previewMerge } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
 import { placeWithFacts } from './protection-facts.ts'
-import { placeInGroup, placeMerge, type Fact } from './placing.ts'
+import { placeInGroup, placeMerge, placeReversal, placeWhereBought, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
@@ -199,10 +200,11 @@ const ofHandover = <Body extends { handoverId: string }>(name: string, summary: 
 
 /** What happened with a customer, in a stream beside the customer's own. */
 const besideCustomer = <Body extends { customerId: string }, State, Event extends { type: string; data: object }>(
-  decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'], fromOutside: (body: Body) => boolean = () => false,
+  decider: Decider<State, Event>, name: string, summary: Summary, schema: z.ZodType<Body>, decide: CommandDefinition<Body, State, Event>['decide'],
+  { fromOutside = () => false, place }: { fromOutside?: (body: Body) => boolean; place?: CommandDefinition<Body, State, Event>['place'] } = {},
 ): Command =>
   register({
-    name, summary, right: 'record', schema, decide, decider, creates: true,
+    name, summary, right: 'record', schema, decide, decider, creates: true, ...(place ? { place } : {}),
     idName: 'customerId',
     target: (body) => body.customerId,
     customerOf: (body) => body.customerId,
@@ -260,11 +262,12 @@ export const registry: readonly Command[] = [
     refusal: (_state, _body, caller, organisation, _related, [absorbed]) => (absorbed ? refusalFor('direct', caller, absorbed, organisation) : undefined),
     asCustomer,
   }, answerMerge),
-  register({
-    name: 'reverse-merge', summary: { en: 'Give back both customers', zh: '撤销合并' }, right: 'direct', schema: merging.ReverseMerge, decide: merging.reverseMerge, creates: false,
+  register<reversing.ReversalWithBeside, Customer, CustomerEvent>({
+    name: 'reverse-merge', summary: { en: 'Give back both customers', zh: '撤销合并' }, right: 'direct', schema: reversing.ReverseMerge, decide: reversing.reverseMerge, creates: false,
     decider: customer,
     idName: 'customerId',
     target: (body) => body.absorbedId,
+    place: placeReversal,
     customerOf: (body) => body.absorbedId,
     customersOf: (_body, state) => (state.absorption === null ? [] : [state.absorption.into]),
     refusal: (_state, _body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined),
@@ -283,9 +286,9 @@ export const registry: readonly Command[] = [
   ofComplaint('reopen-complaint', { en: 'Reopen a complaint', zh: '重新受理' }, 'handle', handling.ReopenComplaint, handling.reopen),
   ofComplaint('pass-complaint-deadline', { en: 'A deadline has passed', zh: '投诉逾期' }, 'keep-time', handling.PassComplaintDeadline, handling.passDeadline),
 
-  besideCustomer(purchases.purchases, 'record-purchase', { en: 'Record a purchase', zh: '登记购买' }, purchases.RecordPurchase, purchases.recordPurchase),
-  besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund),
-  besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, (body) => body.direction === 'inbound'),
+  besideCustomer(purchases.purchases, 'record-purchase', { en: 'Record a purchase', zh: '登记购买' }, purchases.RecordPurchase, purchases.recordPurchase, { place: placeWhereBought }),
+  besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund, { place: placeWhereBought }),
+  besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, { fromOutside: (body) => body.direction === 'inbound' }),
 
   register({
     name: 'open-duplicate-case', summary: { en: 'Say that two customers may be one', zh: '提出疑似重复' }, right: 'judge', schema: judging.OpenDuplicateCase, decide: judging.open, creates: true,

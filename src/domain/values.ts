@@ -3,6 +3,9 @@ import { z } from 'zod'
 /** An id a caller may choose: part of a stream name and of URLs. Not a place for a name or a number of a person. */
 export const Id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'an id is 1 to 64 letters, digits, dots, hyphens or underscores, and starts with a letter or digit').meta({ examples: ['0199f5c2-7a01-7c3e-9a55-0d1f6c2b7e10'] })
 
+/** A purchase's or refund's id is the shop's own. */
+export const ShopId = z.string().trim().min(1).max(100).regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces')
+
 /** The namespace of Kehu's derived ids (docs/storage-format.md). */
 export const NAMESPACE = '2f0e6c1d-4f43-5c0b-9f0a-6b2b8d1c7e55'
 

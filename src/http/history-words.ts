@@ -75,6 +75,7 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   ResolutionRejected: () => ({ en: 'The complainant rejected the resolution', zh: '客户不接受处理结果' }),
   ComplaintClosed: () => ({ en: 'Complaint closed', zh: '投诉结案' }),
   ComplaintReopened: () => ({ en: 'Complaint reopened', zh: '重新受理投诉' }),
+  ComplainantCorrected: ({ complainant }) => ({ en: `The complaint is of ${complainant.kind === 'anonymous' ? 'nobody known' : complainant.customerId}, by the reversal of a merge`, zh: `撤销合并后，投诉归 ${complainant.kind === 'anonymous' ? '匿名' : complainant.customerId}` }),
 
   RecordReported: ({ kind, customerId, duplicateOf, category, missing, deadlineAt }) => {
     const of = { en: duplicateOf === null ? category ? `: ${category.in} instead of ${category.right}` : missing.length > 0 ? `: lacks ${list(missing)}` : '' : ` of ${duplicateOf}`, zh: duplicateOf === null ? category ? `：现为 ${category.in}，应为 ${category.right}` : missing.length > 0 ? `：缺 ${list(missing)}` : '' : `：与 ${duplicateOf} 重复` }
@@ -91,6 +92,16 @@ const words: { [Type in keyof ToldData]: (data: ToldData[Type]) => Words } = {
   PurchaseRecorded: ({ purchaseId, amount, lines }) => ({ en: `Bought for ${money(amount)} (${purchaseId}): ${list(lines.map(({ product, quantity }) => `${product} × ${quantity}`))}`, zh: `购买 ${money(amount)}（${purchaseId}）：${list(lines.map(({ product, quantity }) => `${product} × ${quantity}`))}` }),
   RefundRecorded: ({ refundId, purchaseId, amount }) => ({ en: `${money(amount)} given back (${refundId}) for ${purchaseId}`, zh: `退款 ${money(amount)}（${refundId}），原购买 ${purchaseId}` }),
   InteractionRecorded: ({ channel, direction, purpose, employeeId }) => ({ en: `Contact by ${channel}, ${direction}, for ${purpose}${employeeId === null ? '' : `, with ${employeeId}`}`, zh: `互动：${channel}，${direction === 'inbound' ? '来访' : '主动'}，目的 ${purpose}${employeeId === null ? '' : `，员工 ${employeeId}`}` }),
+  PurchaseGivenAway: ({ purchaseId, to }) => ({ en: `The purchase ${purchaseId} went to ${to}, by the reversal of a merge`, zh: `撤销合并后，购买 ${purchaseId} 归 ${to}` }),
+  PurchaseTakenOver: ({ purchaseId, amount, refunds, from }) => {
+    const back = refunds.map((refund) => `${money(refund.amount)} (${refund.refundId})`)
+    return {
+      en: `Bought for ${money(amount)} (${purchaseId})${back.length === 0 ? '' : `, of which ${list(back)} was given back`}; recorded for ${from} until a merge was reversed`,
+      zh: `购买 ${money(amount)}（${purchaseId}）${back.length === 0 ? '' : `，已退款 ${list(back)}`}，撤销合并前记在 ${from}`,
+    }
+  },
+  InteractionGivenAway: ({ interactionId, to }) => ({ en: `The contact ${interactionId} went to ${to}, by the reversal of a merge`, zh: `撤销合并后，互动 ${interactionId} 归 ${to}` }),
+  InteractionTakenOver: ({ channel, direction, purpose, from }) => ({ en: `Contact by ${channel}, ${direction}, for ${purpose}, recorded for ${from} until a merge was reversed`, zh: `互动：${channel}，${direction === 'inbound' ? '来访' : '主动'}，目的 ${purpose}，撤销合并前记在 ${from}` }),
 }
 
 export const toldTypes: readonly string[] = Object.keys(words)

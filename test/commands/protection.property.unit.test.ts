@@ -61,7 +61,7 @@ const truthOf = (events: readonly DomainEvent[], customerId: string): Truth => {
       if (complaints.has(one.id) && (type === 'ComplaintLodged' || type === 'ComplaintReopened')) open.add(one.id)
       if (type === 'ComplaintClosed') open.delete(one.id)
     }
-    if (one.kind === 'engagement' && one.id === customerId && one.event.data.employeeId !== null && one.event.data.employeeId === owner.ownerId && one.event.data.at > since) since = one.event.data.at
+    if (one.kind === 'engagement' && one.id === customerId && one.event.type === 'InteractionRecorded' && one.event.data.employeeId !== null && one.event.data.employeeId === owner.ownerId && one.event.data.at > since) since = one.event.data.at
     if (one.kind === 'purchases' && one.id === customerId && one.event.type === 'PurchaseRecorded' && one.event.data.at > boughtAt) boughtAt = one.event.data.at
     if (one.kind !== 'customer' || one.id !== customerId) continue
     const { event } = one

@@ -87,6 +87,29 @@ describe('two customers that are one', { timeout: 60_000 }, () => {
     expect(accepted(await service.as('system').send('open-duplicate-case', { customerIds: [first, second], score: 20, weightsVersion: 1 })).events).toEqual([])
   })
 
+  it('give back what was bought, said and complained of since to whom it is said to be of', async () => {
+    const system = service.as('system')
+    const { customerId: first } = await enter(zhao, { customerId: 'one' })
+    const { customerId: second } = await enter(li, { customerId: 'other' })
+    accepted(await chief.send('merge-customers', { customerIds: [first, second], reason: '同一客户' }))
+    const at = new Date(Date.now() - 60_000).toISOString()
+    accepted(await system.send('record-purchase', { customerId: first, purchaseId: 'SH-1', at, amount: { amount: 8800, currency: 'CNY' } }))
+    accepted(await system.send('record-refund', { customerId: second, refundId: 'TK-1', purchaseId: 'SH-1', at, amount: { amount: 800, currency: 'CNY' }, reason: '少一件' }))
+    accepted(await zhao.send('record-interaction', { customerId: first, interactionId: 'call-9', channel: 'phone', direction: 'inbound', purpose: 'courtesy', outcome: '谈妥续约' }))
+    accepted(await zhao.send('lodge-complaint', { complaintId: 'late-9', customerId: first, class: 'service', severity: 'minor', channel: 'phone', description: '送货太晚' }))
+    const give = { purchases: ['SH-1'], interactions: ['call-9'], complaints: ['late-9'] }
+    expect(refused(await chief.send('reverse-merge', { absorbedId: second, reason: '误合并', give: { purchases: ['SH-2'] }, keep: { complaints: ['late-9'] } }), 422, 'unknown-reference')['errors']).toEqual([
+      { path: 'give/purchases/0', message: 'is not a purchase of the survivor' }, { path: 'keep/complaints/0', message: 'is not a complaint of the absorbed customer' },
+    ])
+    const back = accepted(await chief.send('reverse-merge', { absorbedId: second, reason: '误合并', give }))
+    expect(JSON.stringify((await li.get(`/complaints?customerId=${second}&after=${back.position}`)).json)).toContain('late-9')
+    expect(JSON.stringify((await zhao.get(`/complaints?customerId=${first}`)).json)).not.toContain('late-9')
+    const told = JSON.stringify((await li.get(`/customers/${second}/history?after=${back.position}`)).json)
+    for (const part of ['Bought for 88.00 CNY (SH-1), of which 8.00 CNY (TK-1) was given back', 'Contact by phone, inbound, for courtesy']) expect(told).toContain(part)
+    expect(refused(await system.send('record-refund', { customerId: first, refundId: 'TK-2', purchaseId: 'SH-1', at, amount: { amount: 1, currency: 'CNY' } }), 404, 'purchase-not-found')['customerId']).toBe(second)
+    expect(refused(await system.send('record-refund', { customerId: second, refundId: 'TK-2', purchaseId: 'SH-1', at, amount: { amount: 8001, currency: 'CNY' } }), 409, 'refund-too-large')['refundable']).toEqual({ amount: 8000, currency: 'CNY' })
+  })
+
   it('are refused to whoever is not over both, and told what is wrong', async () => {
     const { customerId: ours } = await enter(zhao)
     const { customerId: theirs } = await enter(service.as('clerk', 'rival'))

@@ -1,8 +1,11 @@
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ownershipByReplay, portfolioByReplay } from '../../src/cli/replay.ts'
 import { positionToken } from '../../src/commands/position.ts'
 import { handleNamed } from '../../src/commands/send.ts'
+import { complaints } from '../../src/projections/complaints/project.ts'
+import { complaintsOf } from '../../src/projections/complaints/queries.ts'
 import { customerLookup } from '../../src/projections/customer-lookup/project.ts'
 import { customerById, findCustomers } from '../../src/projections/customer-lookup/queries.ts'
 import { duplicateCases } from '../../src/projections/duplicate-cases/project.ts'
@@ -13,6 +16,7 @@ import { holdings } from '../../src/projections/ownership-history/portfolio.ts'
 import { ownershipHistory } from '../../src/projections/ownership-history/project.ts'
 import { ownershipPeriods } from '../../src/projections/ownership-history/queries.ts'
 import { schemaOf } from '../../src/projections/projection.ts'
+import { protection } from '../../src/projections/protection/project.ts'
 import { rebuild } from '../../src/projections/rebuild.ts'
 import { acceptedOf, behalfOf, create, makeWorld, mobile, send, dump, type World } from './world.ts'
 
@@ -64,6 +68,29 @@ describe('read models of customers that were merged', { timeout: 120_000 }, () =
       { customerId: 'c', ownerId: 'clerk', basis: 'first-entry' }, { customerId: 'b', ownerId: null, basis: 'merge' }, { customerId: 'a', ownerId: null, basis: 'merge' },
     ])
     expect(await findCases(db, schemaOf(duplicateCases), { customerIds: ['a'] }, { limit: 5 })).toMatchObject([{ customerIds: ['a', 'b'], status: 'open', said: '像一家' }])
+  })
+
+  it('show what a reversal moved with whom it was given to, live and in a rebuild', async () => {
+    const { runtime } = world
+    const live = [protection, complaints].map((projection) => ({ projection, runner: world.run(projection) }))
+    for (const customerId of ['e', 'f']) await create(runtime, { customerId, name: `客户${customerId}`, fields: { source: 'referral' } })
+    await merge(world, 'e', 'f')
+    const at = new Date(Date.now() - 60_000).toISOString()
+    for (const [complaintId, customerId] of [['given', 'e'], ['stays', 'e'], ['kept', 'f']]) await send(runtime, 'lodge-complaint', { complaintId, customerId, class: 'service', severity: 'minor', channel: 'phone', description: '送货太晚' })
+    await send(runtime, 'record-purchase', { customerId: 'e', purchaseId: 'p', at, amount: { amount: 100, currency: 'CNY' } })
+    for (const { runner } of live) await runner.caughtUp()
+    await send(runtime, 'reverse-merge', { absorbedId: 'f', reason: '误合并', give: { purchases: ['p'], complaints: ['given'] }, keep: { complaints: ['kept'] } })
+    for (const { projection, runner } of live) {
+      await runner.caughtUp()
+      const rows = await dump(world.db, projection, 'live')
+      await runner.stop()
+      await rebuild(world.rebuilding, projection)
+      expect(await dump(world.db, projection, 'live'), projection.model).toEqual(rows)
+    }
+    const of = async (customerId: string) => (await complaintsOf(world.db, schemaOf(complaints), [customerId])).map(({ complaintId }) => complaintId).toSorted()
+    expect([await of('e'), await of('f')]).toEqual([['kept', 'stays'], ['given']])
+    const { rows } = await sql`select customer_id, open_complaints, bought_at from ${sql.table(`${schemaOf(protection)}.standing`)} where customer_id in ('e', 'f') order by 1`.execute(world.db)
+    expect(rows).toEqual([{ customer_id: 'e', open_complaints: 2, bought_at: new Date(at) }, { customer_id: 'f', open_complaints: 1, bought_at: new Date(at) }])
   })
 
   it('say of any time whom each employee held, as a replay does and as each customer by itself, after any merges, reversals, backdated changes and corrections', async () => {

@@ -3,7 +3,7 @@ import { activateByPurchase, assessSpend } from '../../domain/customer/lifecycle
 import type { Context, Decision } from '../../domain/decider.ts'
 import { domainEvent, type DomainEvent } from '../../domain/events.ts'
 import { caseIdOf, duplicateCase, streamName as caseStream } from '../../domain/duplicate-case/duplicate-case.ts'
-import { netSpend, purchases, streamName } from '../../domain/purchases/purchases.ts'
+import { netSpend, ownPurchases, purchases, streamName } from '../../domain/purchases/purchases.ts'
 import { isRejection } from '../../domain/rejection.ts'
 import type { RecordedEvent } from '../../event-store/port.ts'
 import type { ProcessLog } from '../../event-store/process-log.ts'
@@ -26,7 +26,7 @@ type Reaction = { process: string; kinds: readonly string[]; types?: readonly st
 
 /** A purchase makes a deal of a target or prospect, and speaks for a tier. Only what would change something is sent. */
 const purchaseMade: React = async (runtime, one, stored) => {
-  if (one.kind !== 'purchases' || one.event.type !== 'PurchaseRecorded') return []
+  if (one.kind !== 'purchases' || (one.event.type !== 'PurchaseRecorded' && one.event.type !== 'PurchaseTakenOver')) return []
   const customerId = one.id
   const { purchaseId, at } = one.event.data
   const group = await groupOf(runtime, customerId)
@@ -40,7 +40,7 @@ const purchaseMade: React = async (runtime, one, stored) => {
     commandId: '', newId: (what) => what, identityOf: runtime.keyedHash.identity,
   }
   const activation = { customerId, purchaseId, at }
-  const assessment = { customerId, spend: [...spend].map(([currency, amount]) => ({ amount, currency })), purchases: all.reduce((sum, bought) => sum + bought.state.purchases.size, 0) }
+  const assessment = { customerId, spend: [...spend].map(([currency, amount]) => ({ amount, currency })), purchases: all.reduce((sum, bought) => sum + ownPurchases(bought.state).size, 0) }
   return [
     ...(changes(activateByPurchase(state, activation, context)) ? [{ command: 'activate-by-purchase', key: `activate/${customerId}/${purchaseId}`, body: activation, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),
     ...(changes(assessSpend(state, assessment, context)) ? [{ command: 'assess-spend', key: `spend/${customerId}/${revision}`, body: assessment, causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []),

@@ -46,6 +46,8 @@ export const events = {
   ResolutionRejected: z.object({ reason: FreeText }),
   ComplaintClosed: z.object({ note: FreeText.nullable() }),
   ComplaintReopened: z.object({ reason: FreeText, deadlines: Deadlines }),
+  /** The reversal of a merge gave it to the other of the two. */
+  ComplainantCorrected: z.object({ complainant: Complainant, mergeId: z.string() }),
 }
 export type ComplaintEvent = EventOf<typeof events>
 
@@ -102,6 +104,8 @@ const apply = (state: OpenComplaint, event: Recorded<Exclude<ComplaintEvent, { t
       return { ...state, status: 'closed' }
     case 'ComplaintReopened':
       return { ...state, status: 'open', done: ['accept'], deadlines: event.data.deadlines, passed: new Set(), escalatedFor: new Set(), said: {} }
+    case 'ComplainantCorrected':
+      return { ...state, complainant: event.data.complainant }
   }
 }
 
@@ -121,6 +125,9 @@ export const complaint: Decider<Complaint, ComplaintEvent> = {
     return state.status === 'none' ? state : apply(state, event)
   },
 }
+
+/** Whose complaint it is; null for an anonymous one. */
+export const complainingCustomer = ({ complainant }: OpenComplaint): string | null => (complainant.kind === 'anonymous' ? null : complainant.customerId)
 
 /** The step that has to be done next; undefined when all are. */
 export const nextStep = (state: OpenComplaint): Step | undefined => steps[state.done.length]

@@ -28,6 +28,9 @@ export type SharedWith = z.infer<typeof SharedWith>
 const Take = z.object({ name: z.string().optional(), fields: z.record(z.string(), z.string()) })
 export type Take = z.infer<typeof Take>
 
+/** Purchases, interactions and complaints, by their ids. */
+const Beside = z.object({ purchases: z.array(z.string()), interactions: z.array(z.string()), complaints: z.array(z.string()) })
+
 // Events. These names and shapes are the storage format: add, never change.
 export const events = {
   CustomerCreated: z.object({
@@ -93,8 +96,11 @@ export const events = {
   MergeAbandoned: z.object({ mergeId: z.string(), absorbedId: z.string() }),
   /** With a merge the owner of the earliest entry holds the survivor; with its reversal whoever held it before. `earliest` is the evidence. */
   OwnershipSettled: z.object({ from: z.string().nullable(), ownerId: z.string().nullable(), basis: z.enum(['merge', 'merge-reversal']), mergeId: z.string(), earliest: z.string() }),
-  /** On the absorbed: it is a customer of its own again, of the owner it had. */
-  MergeReversed: z.object({ mergeId: z.string(), from: z.string(), ownerId: z.string().nullable(), give: z.object({ contacts: z.array(z.string()), identities: z.array(z.string()) }), reason: FreeText }),
+  /** On the absorbed: it is a customer of its own again, of the owner it had. `beside`: what goes with it of what is recorded for the survivor, and what stays there of its own. */
+  MergeReversed: z.object({
+    mergeId: z.string(), from: z.string(), ownerId: z.string().nullable(), give: z.object({ contacts: z.array(z.string()), identities: z.array(z.string()) }),
+    beside: z.object({ give: Beside, keep: Beside }).optional(), reason: FreeText,
+  }),
   /** On the survivor, after that; what is given leaves it by events of its own. */
   MergeUndone: z.object({ mergeId: z.string(), absorbedId: z.string() }),
 }

@@ -1,13 +1,11 @@
 import { z } from 'zod'
 import { noChange, personal, type Context, type Decision } from '../decider.ts'
-import { policyReference } from '../organisation/organisation.ts'
 import { reject, type FieldProblem, type Rejection } from '../rejection.ts'
 import { Id, Reason } from '../values.ts'
-import { ownerOf, ownershipNow, type Customer } from './customer.ts'
+import { ownerOf, type Customer } from './customer.ts'
 import { subject, type CustomerEvent } from './events.ts'
 import type { Entry } from './group.ts'
-import { Identifier } from './identifier.ts'
-import { checkIdentifiers, notFound } from './profile.ts'
+import { notFound } from './profile.ts'
 import { latestWhere } from './ownership-changes.ts'
 
 // Commands.
@@ -25,16 +23,6 @@ export const MergeCustomers = z.strictObject({
 export type Settled = { survivorId: string; absorbedId: string; survivorBy: 'earliest-entry' | 'choice'; earliest: Entry }
 /** `null`: both are one customer already. */
 export type SettledMerge = z.infer<typeof MergeCustomers> & { settled?: Settled | null }
-
-export const ReverseMerge = z.strictObject({
-  absorbedId: Id.describe('The customer that was absorbed'),
-  mergeId: z.string().max(64).optional().describe('Which merge, to be sure'),
-  reason: Reason,
-  give: z.strictObject({
-    contacts: z.array(Id).max(100).default([]),
-    identifiers: z.array(Identifier).max(20).default([]),
-  }).default({ contacts: [], identifiers: [] }).describe('What is the survivor’s now and goes with the customer given back'),
-})
 
 const chosenElsewhere = ({ take, settled }: SettledMerge): FieldProblem[] => {
   const both = [settled?.survivorId, settled?.absorbedId]
@@ -75,7 +63,7 @@ export const decideMerge = (state: Customer, { mergeId, into }: { mergeId: strin
   return [{ type: 'CustomerAbsorbed', data: { mergeId, into } }]
 }
 
-const settleOwner = (state: Customer, ownerId: string | null, basis: 'merge' | 'merge-reversal', mergeId: string, earliest: string): CustomerEvent[] =>
+export const settleOwner = (state: Customer, ownerId: string | null, basis: 'merge' | 'merge-reversal', mergeId: string, earliest: string): CustomerEvent[] =>
   ownerOf(state) === ownerId ? [] : [{ type: 'OwnershipSettled', data: { from: ownerOf(state), ownerId, basis, mergeId, earliest } }]
 
 /** Of all whose record it was, the owner of the one entered first; one that lies in the pool has no claim on it. */
@@ -97,50 +85,6 @@ export const completeMerge = (state: Customer, { mergeId, absorbedId }: { mergeI
 
 export const abandonMerge = (state: Customer, { mergeId, absorbedId }: { mergeId: string; absorbedId: string }): CustomerEvent[] =>
   state.openMerge?.mergeId === mergeId ? [{ type: 'MergeAbandoned', data: { mergeId, absorbedId } }] : []
-
-/** Begins, and decides, a reversal on the absorbed: it is a customer of its own again, of the owner it had. */
-export const reverseMerge = (state: Customer, command: z.infer<typeof ReverseMerge>, context: Context, _survivor: Customer | null, [into]: readonly (Customer | null)[]): Decision<CustomerEvent> => {
-  if (state.status === 'none') return notFound
-  const { absorption } = state
-  const { give, reason } = command
-  if (absorption === null || (command.mergeId !== undefined && absorption.mergeId !== command.mergeId)) {
-    const reversed = command.mergeId === undefined ? [...state.decided.values()].includes('reversed') : state.decided.get(command.mergeId) === 'reversed'
-    return reversed ? noChange : reject('not-merged', 'This customer has not been absorbed by that merge.', { extensions: { mergeId: absorption?.mergeId ?? null, into: absorption?.into ?? null } })
-  }
-  const { held, problems } = checkIdentifiers(give.identifiers, context)
-  const errors = [
-    ...problems.map((problem) => ({ ...problem, path: `give/${problem.path}` })),
-    ...give.contacts.flatMap((contactId, index) => (into?.contacts.has(contactId) ? [] : [{ path: `give/contacts/${index}`, message: 'is not a contact of the survivor' }])),
-    ...held.flatMap(({ identity }, index) => (into?.identifiers.has(identity) ? [] : [{ path: `give/identifiers/${index}`, message: 'is not an identifier of the survivor' }])),
-  ]
-  if (errors.length > 0) return reject('unknown-reference', 'Only what is the survivor’s can be given.', { errors })
-  return {
-    events: [{
-      type: 'MergeReversed',
-      data: { mergeId: absorption.mergeId, from: absorption.into, ownerId: ownerOf(state), give: { contacts: [...new Set(give.contacts)], identities: held.map(({ identity }) => identity) }, reason: personal(subject(command.absorbedId), reason) },
-    }],
-    policies: [policyReference(context.organisation, 'ownership')],
-  }
-}
-
-/**
- * On the survivor, after a reversal: what is given leaves it; and where a merge had settled who owns it, and nobody
- * changed that since, it is settled anew among those that are left.
- */
-export const undoMerge = (state: Customer, { mergeId, absorbedId, give }: { mergeId: string; absorbedId: string; give: { contacts: readonly string[]; identities: readonly string[] } }, left: readonly Claim[]): CustomerEvent[] => {
-  if (state.merges.get(absorbedId)?.mergeId !== mergeId) return []
-  const { ownerId, customerId } = rightfulOwner(left)
-  const settled = state.settlements.has(ownershipNow(state)?.revision ?? -1)
-  return [
-    { type: 'MergeUndone', data: { mergeId, absorbedId } },
-    ...give.contacts.flatMap((contactId): CustomerEvent[] => (state.contacts.has(contactId) ? [{ type: 'ContactRemoved', data: { contactId, reason: null } }] : [])),
-    ...give.identities.flatMap((identity): CustomerEvent[] => {
-      const kind = state.identifiers.get(identity)?.kind
-      return kind === undefined ? [] : [{ type: 'IdentifierReleased', data: { kind, identity, reason: null } }]
-    }),
-    ...(settled ? settleOwner(state, ownerId, 'merge-reversal', mergeId, customerId) : []),
-  ]
-}
 
 /** Who holds a survivor by what was decided about it, and not by merges. */
 export const ownerByItself = (state: Customer): string | null => latestWhere(state.ownership, (change) => !state.settlements.has(change.revision))?.ownerId ?? null

@@ -14,36 +14,51 @@ export const streamName = (customerId: string): string => `engagement-${customer
 const FreeText = Personal(z.string()).nullable()
 
 // Events. These names and shapes are the storage format: add, never change. The event's effective time is the interaction's.
+const Interaction = z.object({
+  interactionId: z.string(), at: z.string(), channel: z.enum(channels), direction: z.enum(['inbound', 'outbound']), purpose: z.string(), contactId: z.string().nullable(),
+  outcome: FreeText, nextStep: FreeText, employeeId: z.string().nullable(),
+  /** Whether it was with the owner, or with somebody it was shared with for work: then it keeps the customer protected. */
+  followUp: z.boolean().optional(),
+})
 export const events = {
-  InteractionRecorded: z.object({
-    interactionId: z.string(), at: z.string(), channel: z.enum(channels), direction: z.enum(['inbound', 'outbound']), purpose: z.string(), contactId: z.string().nullable(),
-    outcome: FreeText, nextStep: FreeText, employeeId: z.string().nullable(),
-    /** Whether it was with the owner, or with somebody it was shared with for work: then it keeps the customer protected. */
-    followUp: z.boolean().optional(),
-  }),
+  InteractionRecorded: Interaction,
+  /** The reversal of a merge gave an interaction to the other of the two; it is told whole where it came to. */
+  InteractionGivenAway: z.object({ interactionId: z.string(), to: z.string(), mergeId: z.string() }),
+  InteractionTakenOver: Interaction.extend({ from: z.string(), mergeId: z.string() }),
 }
 export type EngagementEvent = EventOf<typeof events>
 
 // State: only what decisions need.
 export type Engagement = {
   interactions: ReadonlySet<string>
+  /** Of these, the ones that are another customer's since a merge was reversed. */
+  givenAway: ReadonlySet<string>
   /** When it was last followed up. */
   followedUpAt: Instant | null
 }
 
-/** An event that does not say whether it was a follow-up is older than the question: an interaction with any of us counts. */
-export const isFollowUp = ({ data }: EngagementEvent): boolean => data.followUp ?? data.employeeId !== null
+/** When the customer was followed up by what the event tells; null where it was not. One that does not say is older than the question: an interaction with any of us counts. */
+export const followUpAt = (event: EngagementEvent): Instant | null =>
+  event.type !== 'InteractionGivenAway' && (event.data.followUp ?? event.data.employeeId !== null) ? event.data.at : null
 
 export const engagement: Decider<Engagement, EngagementEvent> = {
   kind: 'engagement',
   events,
   parse: eventParser(events),
-  initialState: { interactions: new Set(), followedUpAt: null },
-  evolve: (state, event) => ({
-    interactions: new Set(state.interactions).add(event.data.interactionId),
-    followedUpAt: isFollowUp(event) ? latest(state.followedUpAt, event.data.at) : state.followedUpAt,
-  }),
+  initialState: { interactions: new Set(), givenAway: new Set(), followedUpAt: null },
+  evolve: (state, event) => {
+    const { interactionId } = event.data
+    if (event.type === 'InteractionGivenAway') return { ...state, givenAway: new Set(state.givenAway).add(interactionId) }
+    return {
+      interactions: new Set(state.interactions).add(interactionId),
+      givenAway: state.givenAway.has(interactionId) ? new Set([...state.givenAway].filter((one) => one !== interactionId)) : state.givenAway,
+      followedUpAt: latest(state.followedUpAt, followUpAt(event)),
+    }
+  },
 }
+
+/** The interactions that are this customer's: not those it has given away. */
+export const ownInteractions = ({ interactions, givenAway }: Engagement): ReadonlySet<string> => new Set([...interactions].filter((one) => !givenAway.has(one)))
 
 // Commands.
 const Text = z.string().trim().min(1).max(10_000)

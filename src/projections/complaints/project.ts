@@ -95,6 +95,8 @@ const told = (event: Recorded<ComplaintEvent>): Told => {
       return { text: reveal(event.data.reason) ?? null }
     case 'ComplaintClosed':
       return { text: reveal(event.data.note ?? undefined) ?? null }
+    case 'ComplainantCorrected':
+      return {}
   }
 }
 
@@ -133,4 +135,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, trailTable, trail)
 }
 
-export const complaints: Projection = { model: 'complaints', version: 1, kinds: ['complaint'], tables, project }
+export const complaints: Projection = { model: 'complaints', version: 2, kinds: ['complaint'], tables, project }

@@ -1,7 +1,8 @@
 import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
+import type { ComplaintEvent } from '../../domain/complaint/complaint.ts'
 import { latest } from '../../domain/customer/protection.ts'
-import { isFollowUp } from '../../domain/engagement/engagement.ts'
+import { followUpAt } from '../../domain/engagement/engagement.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed } from '../rows.ts'
 import { evolve, fromRow, Row, toRow, type Folded } from './fold.ts'
@@ -21,21 +22,27 @@ const among = (ids: Iterable<string>) => sql<string>`any(${[...new Set(ids)]}::t
 const load = async (db: Connection, ids: readonly string[]): Promise<Folded[]> =>
   ids.length === 0 ? [] : z.array(Row).parse(await db.selectFrom('standing').selectAll().where('customer_id', '=', among(ids)).execute()).map(fromRow)
 
+const opening = ['ComplaintLodged', 'ComplaintClosed', 'ComplaintReopened', 'ComplainantCorrected'] as const
+type Opening = Extract<ComplaintEvent, { type: (typeof opening)[number] }>
+const isOpening = (event: ComplaintEvent): event is Opening => opening.some((type) => type === event.type)
+
 /** Complaints by id as they are after these events, and by how many the open ones of each customer have changed. */
 const foldComplaints = async (db: Connection, events: readonly ProjectedEvent[]) => {
-  const relevant = events.flatMap((one) => (one.kind === 'complaint' && (one.event.type === 'ComplaintLodged' || one.event.type === 'ComplaintClosed' || one.event.type === 'ComplaintReopened') ? [{ id: one.id, event: one.event }] : []))
+  const relevant = events.flatMap((one) => (one.kind === 'complaint' && isOpening(one.event) ? [{ id: one.id, event: one.event }] : []))
   if (relevant.length === 0) return { complaints: [], opened: new Map<string, number>() }
   const found = z.array(ComplaintRow).parse(await db.selectFrom('complaint').selectAll().where('complaint_id', '=', among(relevant.map(({ id }) => id))).execute())
   const complaints = new Map<string, Complaint>(found.map((row) => [row.complaint_id, row]))
   const opened = new Map<string, number>()
+  const count = (one: Complaint | undefined, more: number) => { if (one?.open) opened.set(one.customer_id, (opened.get(one.customer_id) ?? 0) + more) }
   for (const { id, event } of relevant) {
     const before = complaints.get(id)
-    const lodgedFor = event.type === 'ComplaintLodged' && event.data.complainant.kind !== 'anonymous' ? event.data.complainant.customerId : undefined
-    const customerId = before?.customer_id ?? lodgedFor
-    const open = event.type !== 'ComplaintClosed'
-    if (customerId === undefined || before?.open === open) continue
-    complaints.set(id, { complaint_id: id, customer_id: customerId, open })
-    opened.set(customerId, (opened.get(customerId) ?? 0) + (open ? 1 : -1))
+    const whose = event.type === 'ComplaintLodged' || event.type === 'ComplainantCorrected' ? event.data.complainant : undefined
+    const customerId = whose && whose.kind !== 'anonymous' ? whose.customerId : before?.customer_id
+    if (customerId === undefined) continue
+    const after = { complaint_id: id, customer_id: customerId, open: event.type === 'ComplainantCorrected' ? (before?.open ?? false) : event.type !== 'ComplaintClosed' }
+    complaints.set(id, after)
+    count(before, -1)
+    count(after, 1)
   }
   return { complaints: [...complaints.values()], opened }
 }
@@ -67,8 +74,8 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
       continue
     }
     const before = one.kind === 'engagement' || one.kind === 'purchases' ? known.get(one.id) : undefined
-    if (before && one.kind === 'engagement' && isFollowUp(one.event)) known.set(one.id, { ...before, followedUpAt: latest(before.followedUpAt, one.event.data.at) })
-    if (before && one.kind === 'purchases' && one.event.type === 'PurchaseRecorded') known.set(one.id, { ...before, boughtAt: latest(before.boughtAt, one.event.data.at) })
+    if (before && one.kind === 'engagement') known.set(one.id, { ...before, followedUpAt: latest(before.followedUpAt, followUpAt(one.event)) })
+    if (before && one.kind === 'purchases' && (one.event.type === 'PurchaseRecorded' || one.event.type === 'PurchaseTakenOver')) known.set(one.id, { ...before, boughtAt: latest(before.boughtAt, one.event.data.at) })
   }
   for (const [customerId, more] of opened) {
     const before = known.get(customerId)
@@ -78,7 +85,7 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   const groups = Map.groupBy(known.values(), (one) => one.survivorId)
   const rows = [...known.values()].map((one) => toRow(one, one.survivorId === one.customerId ? (groups.get(one.survivorId) ?? []) : [one]))
   await insertRows(trx, schema, standingTable, rows, { key: ['customer_id'], update: changing })
-  await insertRows(trx, schema, complaintTable, complaints, { key: ['complaint_id'], update: ['open'] })
+  await insertRows(trx, schema, complaintTable, complaints, { key: ['complaint_id'], update: ['customer_id', 'open'] })
 }
 
-export const protection: Projection = { model: 'protection', version: 1, kinds: ['customer', 'engagement', 'purchases', 'complaint'], tables, project }
+export const protection: Projection = { model: 'protection', version: 2, kinds: ['customer', 'engagement', 'purchases', 'complaint'], tables, project }

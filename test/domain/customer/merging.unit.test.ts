@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { customer, ownerOf, type Customer } from '../../../src/domain/customer/customer.ts'
 import type { CustomerEvent } from '../../../src/domain/customer/events.ts'
 import { asOne, earlierOf, fieldsOf, type Entry, type Group } from '../../../src/domain/customer/group.ts'
-import { abandonMerge, completeMerge, decideMerge, mergeCustomers, reverseMerge, undoMerge, type SettledMerge } from '../../../src/domain/customer/merging.ts'
+import { abandonMerge, completeMerge, decideMerge, mergeCustomers, type SettledMerge } from '../../../src/domain/customer/merging.ts'
 import { release } from '../../../src/domain/customer/ownership.ts'
+import { ReverseMerge, reverseMerge, undoMerge, type HeldBeside } from '../../../src/domain/customer/reversing.ts'
 import type { Context } from '../../../src/domain/decider.ts'
+import { isRejection } from '../../../src/domain/rejection.ts'
 import { by, claimed, contactAdded, created, fold, given, on, person, recorded, released, sealed, staged, transferred } from '../../support/given.ts'
 
 const entry = (customerId: string): Entry => ({ customerId, at: on(1), stated: false, position: 1n })
@@ -53,13 +55,13 @@ describe('a merge', () => {
 
 describe('a reversal', () => {
   const back = (into: Customer) => (state: Customer, body: Parameters<typeof reverseMerge>[1], context: Context) => reverseMerge(state, body, context, null, [into])
-  const ask = { absorbedId: 'c', reason: person.said, give: { contacts: [], identifiers: [] } }
+  const ask = ReverseMerge.parse({ absorbedId: 'c', reason: person.said })
 
   it('gives the absorbed back to the owner it had, once', () => {
     given(customer, [created(), claimed('clerk'), absorbed('s')]).when(back(stateAfter(created())), ask, by('manager'))
       .then([{ type: 'MergeReversed', data: { mergeId, from: 's', ownerId: 'clerk', give: { contacts: [], identities: [] }, reason: sealed(person.said) } }])
     given(customer, [created()]).when(back(stateAfter(created())), ask, by('manager')).then({ rejected: 'not-merged' })
-    given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, give: { contacts: ['k'], identifiers: [] } }, by('manager')).then({ rejected: 'unknown-reference' })
+    given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, give: { ...ask.give, contacts: ['k'] } }, by('manager')).then({ rejected: 'unknown-reference' })
     given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), { ...ask, mergeId: 'other' }, by('manager')).then({ rejected: 'not-merged' })
   })
 
@@ -69,6 +71,22 @@ describe('a reversal', () => {
     given(customer, past).when(release, { customerId: 'c', reason: person.said, effectiveAt: on(4) }, by('manager')).then({ rejected: 'invalid-effective-time' })
     given(customer, past).when(release, { customerId: 'c', reason: person.said, effectiveAt: on(3, '08:00:00.000') }, by('manager')).then([released('clerk')])
     expect(ownerOf(stateAfter(...past, released('clerk', person.said, { effectiveAt: on(3, '08:00:00.000') })))).toBe('clerk')
+  })
+
+  it('moves what lies beside the two from whoever has it to the other, and says of which it is not', () => {
+    const none = { survivor: new Set<string>(), absorbed: new Set<string>() }
+    const held: HeldBeside = { purchases: { survivor: new Set(['p1', 'p2']), absorbed: new Set(['p2', 'p3']) }, interactions: none, complaints: { survivor: new Set(['x']), absorbed: new Set(['y']) } }
+    const asked = (give: object, keep: object) => ({ ...ReverseMerge.parse({ ...ask, give, keep }), held })
+    given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), asked({ purchases: ['p1', 'p1'], complaints: ['x'] }, { purchases: ['p3'] }), by('manager')).then([{
+      type: 'MergeReversed',
+      data: { mergeId, from: 's', ownerId: null, give: { contacts: [], identities: [] }, beside: { give: { purchases: ['p1'], interactions: [], complaints: ['x'] }, keep: { purchases: ['p3'], interactions: [], complaints: [] } }, reason: sealed(person.said) },
+    }])
+    const { decision } = given(customer, [created(), absorbed('s')]).when(back(stateAfter(created())), asked({ purchases: ['p3', 'p2'], interactions: ['i'], complaints: ['y'] }, { purchases: ['p1'], complaints: ['x'] }), by('manager'))
+    expect(isRejection(decision) ? decision.errors : decision).toEqual([
+      { path: 'give/purchases/0', message: 'is not a purchase of the survivor' }, { path: 'give/purchases/1', message: 'both customers have a purchase of this id' },
+      { path: 'keep/purchases/0', message: 'is not a purchase of the absorbed customer' }, { path: 'give/interactions/0', message: 'is not an interaction of the survivor' },
+      { path: 'give/complaints/0', message: 'is not a complaint of the survivor' }, { path: 'keep/complaints/0', message: 'is not a complaint of the absorbed customer' },
+    ])
   })
 
   it('settles the owner anew, unless somebody has changed it since; what is given leaves', () => {

@@ -5,7 +5,7 @@ import type { CustomerEvent } from '../../../src/domain/customer/events.ts'
 import { claim, release, share, ShareCustomer } from '../../../src/domain/customer/ownership.ts'
 import { lapse, lock, renew, unlock, warn } from '../../../src/domain/customer/protecting.ts'
 import { protectionDays, standingOf, type Facts } from '../../../src/domain/customer/protection.ts'
-import { recordInteraction, engagement, isFollowUp, RecordInteraction } from '../../../src/domain/engagement/engagement.ts'
+import { recordInteraction, engagement, followUpAt, RecordInteraction } from '../../../src/domain/engagement/engagement.ts'
 import { endShare, withSharesAt } from '../../../src/domain/customer/shares.ts'
 import type { Organisation } from '../../../src/domain/organisation/organisation.ts'
 import type { policyKinds } from '../../../src/domain/policy/kinds.ts'
@@ -83,7 +83,7 @@ describe('a follow-up', () => {
   const contact = (direction: 'inbound' | 'outbound') => RecordInteraction.parse({ customerId: 'c', channel: 'phone', direction, purpose: 'courtesy' })
   const counts = (employeeId: string | null, direction: 'inbound' | 'outbound' = 'inbound', now = today) => {
     const decided = recordInteraction(engagement.initialState, contact(direction), employeeId === null ? bySystem(null, { now }) : by(employeeId, { now }), fold(customer, past.map(recorded)))
-    return isRejection(decided) ? decided : decided.events.some((event) => isFollowUp(event))
+    return isRejection(decided) ? decided : decided.events.some((event) => followUpAt(event) !== null)
   }
   it('is contact with the owner, or with whom it is shared for work, whoever began it', () => {
     expect([counts('clerk'), counts('clerk', 'outbound'), counts('rival')]).toEqual([true, true, true])
@@ -94,7 +94,7 @@ describe('a follow-up', () => {
   })
   it('was any contact with one of us, in an event that does not say', () => {
     const old = (employeeId: string | null) => ({ type: 'InteractionRecorded' as const, data: { interactionId: 'i', at: on(3), channel: 'phone' as const, direction: 'inbound' as const, purpose: 'courtesy', contactId: null, outcome: null, nextStep: null, employeeId } })
-    expect([isFollowUp(old('anybody')), isFollowUp(old(null))]).toEqual([true, false])
+    expect([followUpAt(old('anybody')), followUpAt(old(null))]).toEqual([on(3), null])
   })
 })
 
