@@ -1,7 +1,7 @@
 import { ownerOf } from '../domain/customer/customer.ts'
 import { earlierOf } from '../domain/customer/group.ts'
 import { abandonMerge, completeMerge, decideMerge, ownerByItself, type Claim } from '../domain/customer/merging.ts'
-import { undoMerge } from '../domain/customer/reversing.ts'
+import { settleAnew, undoMerge } from '../domain/customer/reversing.ts'
 import type { Position } from '../event-store/port.ts'
 import { firstEntryOf, groupAt, type LoadedGroup } from './group.ts'
 import { handOverBeside } from './handing-over-beside.ts'
@@ -57,6 +57,27 @@ export const settleMerge = async (runtime: Runtime, survivorId: string, mergeId:
 
 const laterOf = (one: LoadedGroup, other: LoadedGroup): Position => (one.loaded.position > other.loaded.position ? one.loaded.position : other.loaded.position)
 
+/** Whose a survivor is by those it is made of now: by itself, and each that it has absorbed. */
+const claimsLeft = async (runtime: Runtime, survivor: LoadedGroup): Promise<Claim[]> => {
+  const left = [await claimOf(runtime, { ...survivor, members: [] }, ownerByItself(survivor.state))]
+  for (const member of survivor.members) left.push(await claimOf(runtime, member, ownerOf(member.state)))
+  return inOrderOfEntry(left)
+}
+
+/** What a survivor lost by a reversal, those it is part of itself have lost as well: who owns each is settled anew, from below. */
+const settleAbove = async (runtime: Runtime, customerId: string, mergeId: string, step: ReturnType<typeof stepOf>): Promise<void> => {
+  const into = (await groupAt(runtime, customerId)).state.absorption?.into
+  if (into === undefined) return
+  await untilDone(runtime, async () => {
+    const survivor = await groupAt(runtime, into)
+    const settled = settleAnew(survivor.state, mergeId, await claimsLeft(runtime, survivor))
+    if (settled.length === 0) return true
+    await step(survivor.loaded, settled)
+    return undefined
+  })
+  await settleAbove(runtime, into, mergeId, step)
+}
+
 /** Brings a reversal to its end: on the survivor, and what was given is the other's. */
 export const settleReversal = async (runtime: Runtime, absorbedId: string, mergeId: string): Promise<Position | undefined> => {
   const reversal = await beginningOf(runtime, absorbedId, isReversal, mergeId)
@@ -67,12 +88,10 @@ export const settleReversal = async (runtime: Runtime, absorbedId: string, merge
   await untilDone(runtime, async () => {
     const survivor = await groupAt(runtime, from)
     if (survivor.state.merges.get(absorbedId)?.mergeId !== mergeId) return true
-    const alone = { ...survivor, members: [] }
-    const left = [await claimOf(runtime, alone, ownerByItself(survivor.state))]
-    for (const member of survivor.members) left.push(await claimOf(runtime, member, ownerOf(member.state)))
-    await step(survivor.loaded, undoMerge(survivor.state, { mergeId, absorbedId, give }, inOrderOfEntry(left)))
+    await step(survivor.loaded, undoMerge(survivor.state, { mergeId, absorbedId, give }, await claimsLeft(runtime, survivor)))
     return undefined
   })
+  await settleAbove(runtime, from, mergeId, step)
   await handOver(runtime, reversal)
   const beside = await handOverBeside(runtime, reversal)
   const own = laterOf(await groupAt(runtime, from), await groupAt(runtime, absorbedId))

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { bootstrapLog } from '../../src/commands/bootstrap.ts'
+import { bootstrapLog, firstEmployees } from '../../src/commands/bootstrap.ts'
 import { groupOf } from '../../src/commands/group.ts'
 import type { Answer } from '../../src/commands/handle.ts'
 import { settleMerge, settleReversal } from '../../src/commands/merging.ts'
 import { handleNamed } from '../../src/commands/send.ts'
-import { customer } from '../../src/domain/customer/customer.ts'
+import { customer, ownerOf } from '../../src/domain/customer/customer.ts'
 import { asOne, everyone } from '../../src/domain/customer/group.ts'
 import type { Caller } from '../../src/domain/decider.ts'
 import { fingerprint } from '../../src/event-store/keyring.ts'
@@ -27,6 +27,8 @@ const ids = ['a', 'b', 'c', 'd'] as const
 type Id = (typeof ids)[number]
 const mobileOf = (id: string) => ({ kind: 'mobile', value: `1380013800${ids.findIndex((one) => one === id)}` })
 
+const ownerOfEntry = (id: string) => firstEmployees[ids.findIndex((one) => one === id)]?.employeeId ?? ''
+
 const send = (to: typeof runtime, command: string, body: object, key?: string): Promise<Answer> => handleNamed(to, command, body, { caller: importer, key })
 const accept = async (to: typeof runtime, command: string, body: object, key?: string) => {
   const answer = await send(to, command, body, key)
@@ -38,7 +40,10 @@ const reverse = (to: typeof runtime, absorbedId: string, key: string) => send(to
 
 beforeAll(async () => {
   await bootstrapLog(runtime, { identityKeyFingerprint: fingerprint(identityKey), timeZone: 'Asia/Shanghai' })
-  for (const id of ids) await accept(runtime, 'create-customer', { customerId: id, category: 'individual-retail', name: `客户${id}`, fields: { source: 'referral' }, claim: false, identifiers: [mobileOf(id)] })
+  for (const id of ids) {
+    await accept(runtime, 'create-customer', { customerId: id, category: 'individual-retail', name: `客户${id}`, fields: { source: 'referral' }, claim: false, identifiers: [mobileOf(id)] })
+    await accept(runtime, 'assign-ownership', { customerId: id, to: ownerOfEntry(id), reason: '分配' })
+  }
 })
 
 const Started = z.object({ mergeId: z.string(), absorbedId: z.string().optional() })
@@ -90,6 +95,9 @@ const checkWhole = async (store: MemoryStore): Promise<void> => {
       members.push(one.customerId)
       // What the survivor says of its merges is what the absorbed say.
       expect([...one.state.merges.keys()].toSorted()).toEqual(one.members.map((member) => member.customerId).toSorted())
+      // Each is its that was entered first of those it is made of, also one that is part of another.
+      const [earliest = ''] = everyone(one).map((member) => member.customerId).toSorted()
+      expect(ownerOf(one.state), `${one.customerId}, made of ${everyone(one).map((member) => member.customerId).join(', ')}`).toBe(ownerOfEntry(earliest))
     }
     identities.push(...asOne(group).identifiers.keys())
   }

@@ -78,14 +78,18 @@ export const reverseMerge = (state: Customer, command: ReversalWithBeside, conte
   }
 }
 
+/** Where a merge had settled who owns a survivor, and nobody changed that since, it is settled anew among those that are left. */
+export const settleAnew = (state: Customer, mergeId: string, left: readonly Claim[]): CustomerEvent[] => {
+  const { ownerId, customerId } = rightfulOwner(left)
+  return state.settlements.has(ownershipNow(state)?.revision ?? -1) ? settleOwner(state, ownerId, 'merge-reversal', mergeId, customerId) : []
+}
+
 /**
  * On the survivor, after a reversal: what is given leaves it; and where a merge had settled who owns it, and nobody
  * changed that since, it is settled anew among those that are left.
  */
 export const undoMerge = (state: Customer, { mergeId, absorbedId, give }: { mergeId: string; absorbedId: string; give: { contacts: readonly string[]; identities: readonly string[] } }, left: readonly Claim[]): CustomerEvent[] => {
   if (state.merges.get(absorbedId)?.mergeId !== mergeId) return []
-  const { ownerId, customerId } = rightfulOwner(left)
-  const settled = state.settlements.has(ownershipNow(state)?.revision ?? -1)
   return [
     { type: 'MergeUndone', data: { mergeId, absorbedId } },
     ...give.contacts.flatMap((contactId): CustomerEvent[] => (state.contacts.has(contactId) ? [{ type: 'ContactRemoved', data: { contactId, reason: null } }] : [])),
@@ -93,6 +97,6 @@ export const undoMerge = (state: Customer, { mergeId, absorbedId, give }: { merg
       const kind = state.identifiers.get(identity)?.kind
       return kind === undefined ? [] : [{ type: 'IdentifierReleased', data: { kind, identity, reason: null } }]
     }),
-    ...(settled ? settleOwner(state, ownerId, 'merge-reversal', mergeId, customerId) : []),
+    ...settleAnew(state, mergeId, left),
   ]
 }

@@ -1,5 +1,5 @@
 import { takeRegion } from './regions.ts'
-import { isHan, plainText, wordsOf } from './text.ts'
+import { arabicNumber, isHan, plainText, wordsOf } from './text.ts'
 
 /** Where something is, in the parts that are compared. */
 export type Place = Partial<Record<'street' | 'streetNumber' | 'building' | 'district' | 'city' | 'province' | 'postcode', string>>
@@ -29,6 +29,7 @@ const chinese = (written: string): Place => {
   take(town)
   take(street)
   take(number)
+  if (place.streetNumber !== undefined) place.streetNumber = arabicNumber(place.streetNumber)
   return clean({ ...place, building: rest.replace(/^[号院]/u, '') })
 }
 

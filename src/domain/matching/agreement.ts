@@ -47,7 +47,7 @@ const put = ({ levels, terms }: Agreement, level: number, term?: string): void =
 const comparePersons = (agreement: Agreement, one: Features, other: Features): void => {
   const given = givenLevel(one, other)
   const surname = nameLevel(one.surname, one.surnameSound, other.surname, other.surnameSound)
-  const across = agrees(given) || agrees(surname) ? undefined : exchanged(one, other)
+  const across = agrees(given) || agrees(surname) ? undefined : (rotated(one, other) ?? exchanged(one, other))
   put(agreement, ...(across?.[0] ?? [given, common(one.given, other.given)]))
   put(agreement, ...(across?.[1] ?? [surname, one.surname]))
   put(agreement, across ? order.swapped : order.kept)
@@ -68,6 +68,24 @@ const exchanged = (one: Features, other: Features): [Found, Found] | undefined =
   const second = nameLevel(one.surname, one.surnameSound, other.given, other.givenSound)
   return agrees(first) || agrees(second) ? betterFirst([first, least(one.given, other.surname)], [second, least(one.surname, other.given)]) : undefined
 }
+
+/** Latin names of several words in another order (Mary Ann Jones, Jones Mary Ann): the same words, wherever one ends and the other begins. */
+const rotated = (one: Features, other: Features): [Found, Found] | undefined => {
+  if (!hasManyWords(one) && !hasManyWords(other)) return undefined
+  if (isSaid(one, other) || isSaid(other, one)) return [[name.sound, undefined], [name.sound, undefined]]
+  const words = inOrder(one)
+  if (words === undefined || words !== inOrder(other)) return undefined
+  const [given, surname] = (one.given ?? '') <= (other.given ?? '') ? [one.given, one.surname] : [other.given, other.surname]
+  return [[name.same, given], [name.same, surname]]
+}
+const hasManyWords = ({ given, surname }: Features) => given?.includes(' ') === true || surname?.includes(' ') === true
+/** Whether words are a Chinese name in pinyin, its surname at either end: Wang Jian Guo, Jian Guo Wang. */
+const isSaid = (latin: Features, han: Features): boolean => {
+  if (han.given === undefined || latin.given === undefined || latin.surname === undefined || !beginsHan(han.given) || beginsHan(latin.given)) return false
+  const said = bare(`${latin.given} ${latin.surname}`)
+  return said === `${han.surnameSound}${han.givenSound}` || said === `${han.givenSound}${han.surnameSound}`
+}
+const inOrder = ({ given, surname }: Features): string | undefined => (given === undefined || surname === undefined || beginsHan(given) ? undefined : `${given} ${surname}`.split(' ').toSorted().join(' '))
 
 /** Which of two values exchanged counts as which follows from how they agree, not from which record comes first. */
 const betterFirst = (one: Found, other: Found): [Found, Found] => {
@@ -116,8 +134,17 @@ const latinLevel = (one: string, oneSound: string | undefined, other: string, ot
   const alike = similarity(bareOne, bareOther)
   if (oneSound === otherSound && alike >= 0.75) return name.sound
   if (alike >= 0.92) return name.close
-  if (bareOne.startsWith(bareOther) || bareOther.startsWith(bareOne)) return name.part
+  if (bareOne.startsWith(bareOther) || bareOther.startsWith(bareOne) || areInitials(one, other)) return name.part
   return alike >= 0.8 ? name.similar : name.different
+}
+
+/** Of as many words, each the same or the other's initial: J R, J Robert and John Robert. */
+const areInitials = (one: string, other: string): boolean => {
+  const [words, others] = [one.split(' '), other.split(' ')]
+  return words.length > 1 && words.length === others.length && words.every((word, at) => {
+    const there = others[at] ?? ''
+    return word === there || (word.length === 1 && there.startsWith(word)) || (there.length === 1 && word.startsWith(there))
+  })
 }
 
 const textLevel = (one: string | undefined, other: string | undefined): number => {
@@ -189,7 +216,14 @@ const compareCompanies = (agreement: Agreement, one: Features, other: Features):
   put(agreement, here && there ? wordOf(sameRegion(here, there)) : NONE, common(here?.city, there?.city) ?? here?.province)
   put(agreement, tradeLevel(one.trade, other.trade), shorter(one.trade, other.trade))
   put(agreement, wordLevel(one.form, other.form), one.form)
+  put(agreement, one.core === undefined || one.core !== other.core || (one.form === undefined) !== (other.form === undefined) ? NONE : wordOf(isRegisteredAs(one, other)))
+  put(agreement, one.branch === undefined || other.branch === undefined ? NONE : wordOf(!branchesDiffer(one.branch, other.branch)))
 }
+
+/** No two companies are registered under one name: one that names neither place nor trade is one of a kind. */
+const isRegisteredAs = (one: Features, other: Features): boolean =>
+  one.form === other.form && one.trade === other.trade && one.branch === other.branch
+  && (one.region === undefined ? other.region === undefined : one.region.province === other.region?.province && one.region.city === other.region?.city)
 
 const wordOf = (isSame: boolean) => (isSame ? 0 : 1)
 

@@ -31,11 +31,15 @@ const personKeys = (features: Features): string[] => {
   const sounds = [...new Set([sound(given, features.givenSound), sound(surname, features.surnameSound)])]
   // Exchanged names meet: the sounds in the order of the alphabet.
   const whole = given !== undefined && surname !== undefined ? sounds.toSorted().join('+') : undefined
+  const words = given !== undefined && surname !== undefined && !isHan(`${surname}${given}`) ? `${given} ${surname}`.split(' ') : []
   const isChinese = isHan(`${surname ?? ''}${given ?? ''}`)
   const tails = [...(features.mobiles ?? []), ...(features.phones ?? [])].map((phone) => phone.split(';')[0]?.slice(-4))
   const [year, monthDay] = birthDate?.length === 8 ? [birthDate.slice(0, 4), birthDate.slice(4)] : []
   return [
     ...key('w', whole),
+    // Of several words, in whatever order; and a Chinese name in pinyin, where it meets the one in characters.
+    ...(words.length > 2 ? key('ww', words.toSorted().join(' ')) : []),
+    ...pinyinKeys(words),
     // Chinese names by sound are few for so many: the common ones need more.
     ...(isChinese ? [...key('wy', whole, year), ...key('wd', whole, district ?? city), ...tails.flatMap((tail) => key('wp', whole, tail))] : []),
     ...sounds.flatMap((one) => [...key('nb', one, monthDay), ...key('np', one, postcode), ...(isChinese ? [] : key('nd', one, head(district ?? city, 4)))]),
@@ -43,6 +47,14 @@ const personKeys = (features: Features): string[] => {
     ...(isChinese ? sounds.flatMap((one) => key('nd', one, district, head(features.street, 3))) : []),
   ]
 }
+
+const syllable = '(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?(?:[iu]ang|iong|[iu]an|iao|uai|ang|eng|ing|ong|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|ve|a|e|i|o|u|v)'
+const isPinyin = new RegExp(`^(?:${syllable}){1,3}$`)
+
+/** Wang Jianguo, Jianguo Wang, Jian Guo Wang: by sound as 王建国 is; the surname is at one end. */
+const pinyinKeys = (words: readonly string[]): string[] =>
+  words.length < 2 || words.length > 3 || !words.every((word) => isPinyin.test(word)) ? []
+    : [1, words.length - 1].flatMap((at) => key('w', [words.slice(0, at).join(''), words.slice(at).join('')].toSorted().join('+')))
 
 const companyKeys = ({ core, coreSound, aliases = [], region, trade, city }: Features): string[] => [
   ...key('c', core),

@@ -19,7 +19,7 @@ export const comparisons = {
     ...contact,
     ...place,
   },
-  organisation: { core: name, region: word, trade: word, 'legal-form': word, ...contact, ...place },
+  organisation: { core: name, region: word, trade: word, 'legal-form': word, 'whole-name': word, branch: word, ...contact, ...place },
 } as const satisfies Record<string, Record<string, readonly string[]>>
 
 export type Kind = keyof typeof comparisons

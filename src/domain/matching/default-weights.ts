@@ -55,6 +55,9 @@ export const defaultWeights: Weights = {
       region: { m: [0.97, 0.03], u: [0.05, 0.95], rest: 0.03 },
       trade: { m: [0.95, 0.05], u: [0.03, 0.97], rest: 0.02 },
       'legal-form': { m: [0.9, 0.1], u: [0.6, 0.4], rest: 0.3 },
+      // Among those called the same: two companies hardly ever bear one registered name.
+      'whole-name': { m: [0.6, 0.4], u: [0.03, 0.97] },
+      branch: { m: [0.97, 0.03], u: [0.01, 0.99] },
       ...contact,
       ...place,
     }),

@@ -136,7 +136,9 @@ export const valueOf = (features: Features, comparison: ComparisonName): readonl
     case 'birth-date': return one(features.birthDate)
     case 'legal-form': return one(features.form)
     case 'street-number': return one(features.streetNumber)
-    case 'name-order': return []
+    case 'name-order':
+    case 'whole-name':
+      return []
     default: return one(features[comparison])
   }
 }

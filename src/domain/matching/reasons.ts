@@ -12,6 +12,8 @@ const what: Record<ComparisonName, Words> = {
   region: { en: 'region in the name', zh: '名称中的地区' },
   trade: { en: 'trade in the name', zh: '名称中的行业' },
   'legal-form': { en: 'legal form', zh: '组织形式' },
+  'whole-name': { en: 'registered name', zh: '登记全称' },
+  branch: { en: 'branch', zh: '分支机构' },
   mobile: { en: 'mobile', zh: '手机号' },
   phone: { en: 'phone', zh: '电话' },
   email: { en: 'email', zh: '电子邮箱' },
@@ -37,6 +39,11 @@ const how: Record<Level, (what: Words) => Words> = {
   kept: ({ en, zh }) => ({ en: `same ${en}`, zh: `${zh}相同` }),
   swapped: () => ({ en: 'given name and surname exchanged', zh: '姓与名互换' }),
 }
+
+/** Where how two values agree has a name of its own. */
+const own = new Map<string, Words>([
+  ['phone:close', { en: 'phone nearly the same (a digit, the area code or the extension)', zh: '电话几乎相同（仅差一位、区号或分机）' }],
+])
 
 const shared: Record<Rival, Words> = {
   neighbours: { en: 'neighbours agree in this too', zh: '同区域客户也会如此' },
@@ -64,7 +71,7 @@ const knownShared = new Map<string, Words>(Object.entries(shared))
  */
 export const inWords = ({ comparison, level }: { comparison: string; level: string }, language: Language): string => {
   const compared = knownWhat.get(comparison)
-  const words = compared ? knownHow.get(level)?.(compared) : knownShared.get(level)
+  const words = own.get(`${comparison}:${level}`) ?? (compared ? knownHow.get(level)?.(compared) : knownShared.get(level))
   return words?.[language] ?? `${comparison}: ${level}`
 }
 

@@ -29,3 +29,14 @@ export const compactText = (text: string): string => plainText(text).replace(/[^
 
 /** The words of a text: runs of letters and digits. */
 export const wordsOf = (text: string): string[] => plainText(text).replace(/['’`.]/g, '').split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '')
+
+const digits = new Map([...'零一二三四五六七八九'].map((digit, value) => [digit, value]))
+
+/** A number below a thousand in Chinese digits as it is written in others (三十二: 32); anything else as it stands. */
+export const arabicNumber = (written: string): string => {
+  if (/^[零一二三四五六七八九]{1,4}$/u.test(written)) return [...written].map((digit) => digits.get(digit) ?? 0).join('')
+  const [, hundreds, tens, ones] = /^(?:([一二三四五六七八九])百)?(?:零|([一二三四五六七八九]?)十)?([一二三四五六七八九])?$/u.exec(written) ?? []
+  if (hundreds === undefined && tens === undefined && ones === undefined) return written
+  const value = (digit: string | undefined) => (digit === undefined ? 0 : digit === '' ? 1 : (digits.get(digit) ?? 0))
+  return String(value(hundreds) * 100 + value(tens) * 10 + value(ones))
+}

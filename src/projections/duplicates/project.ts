@@ -9,4 +9,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await projectRecords(trx, schema, events)
 }
 
-export const duplicates: Projection = { model: 'duplicates', version: 2, kinds: ['customer', 'category'], tables, project }
+export const duplicates: Projection = { model: 'duplicates', version: 3, kinds: ['customer', 'category'], tables, project }

@@ -74,4 +74,4 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   await insertRows(trx, schema, knownAtTable, changes.map((change) => ({ ordinal: String(change.ordinal), position: String(change.position), recorded_max: change.recordedMax })))
 }
 
-export const ownershipHistory: Projection = { model: 'ownership-history', version: 4, kinds: ['customer'], tables, project }
+export const ownershipHistory: Projection = { model: 'ownership-history', version: 5, kinds: ['customer'], tables, project }

@@ -54,7 +54,8 @@ type Known = { current: Period[]; closed: Period[] }
  */
 export const withChange = (current: readonly Period[], event: Recorded<CustomerEvent>, ordinal: bigint): Known => {
   const change = ownershipChange(event)
-  if (!change) return { current: [...current], closed: [] }
+  // Settled anew by a reversal below it while it is part of another: whoever holds that one still holds it.
+  if (!change || (event.type === 'OwnershipSettled' && isPart(current))) return { current: [...current], closed: [] }
   const at = event.effectiveAt
   const period: Period = {
     ...change, actor: event.actor, onBehalfOf: event.onBehalfOf, policyVersion: event.policies.find((policy) => policy.name === 'ownership')?.version ?? null,
@@ -72,6 +73,12 @@ export const withChange = (current: readonly Period[], event: Recorded<CustomerE
   const after = placed(without.current, period)
   // What was known for nothing was never known.
   return { current: after.current, closed: [...without.closed, known, ...after.closed].filter((one) => one.knownFrom !== one.knownTo) }
+}
+
+/** Whether the customer is part of another: nobody holds it by itself, because of a merge. */
+const isPart = (current: readonly Period[]): boolean => {
+  const now = current.at(-1)
+  return now?.ownerId === null && now.basis === 'merge'
 }
 
 /** With one period more, at its place. */

@@ -23,6 +23,12 @@ describe('who is one customer', () => {
     ['traditional characters', person('張志偉', { phone: '13800138000' }), person('张志伟', { phone: '13800138000' })],
     ['names exchanged', person('x', { 'given-name': 'laura', surname: 'berry', 'birth-date': '19900219' }), person('x', { 'given-name': 'berry', surname: 'laura', 'birth-date': '19900219' })],
     ['who moved', person('司徒志玲', { ...home, phone: '13800138000' }), person('司徒志玲', { phone: '13800138000', address: '北京市朝阳区建国路1号' })],
+    ['one registered name', company('格力电器股份有限公司'), company('格力電器股份有限公司')],
+    ['one branch behind one switchboard', company('招商银行股份有限公司武汉光谷支行', { phone: '027-87654321' }), company('招商银行武汉光谷支行', { phone: '027-87654321' })],
+    ['three words in another order', person('Mary Ann Jones', { 'birth-date': '19800203' }), person('Jones Mary Ann', { 'birth-date': '19800203' })],
+    ['initials of several given names', person('J. R. Smith', { 'birth-date': '19800203' }), person('John Robert Smith', { 'birth-date': '19800203' })],
+    ['a name in pinyin', person('王建国', { 'birth-date': '19800203', phone: '13800138000' }), person('Wang Jian Guo', { 'birth-date': '19800203', phone: '13800138000' })],
+    ['a number of the house in Chinese', person('王建国', { 'birth-date': '19800203', address: '深圳市南山区科技路三十二号' }), person('王建国', { 'birth-date': '19800203', address: '深圳市南山区科技路32号' })],
     ['a form left out, the city in brackets', company('深圳市华宇电子科技有限公司', { phone: '0755-88888888' }), company('华宇电子科技（深圳）', { phone: '075588888888' })],
   ])('%s', (_what, one, other) => expect(likely(one, other)).toBeGreaterThan(defaultWeights.thresholds.accept))
 
@@ -50,6 +56,15 @@ describe('who is one customer', () => {
     return expect(vetoInWords(veto, 'zh')).toMatch(/\p{Script=Han}/u)
   })
 
+  it.each([
+    ['one name without more, as a case', company('招商银行股份有限公司'), company('招商银行股份有限公司'), 'case'],
+    ['one branch by its name alone, as a case', company('招商银行股份有限公司武汉光谷支行'), company('招商银行武汉光谷支行'), 'case'],
+    ['a person in pinyin, surname first, to who enters', person('王建国', { 'birth-date': '19800203' }), person('Wang Jianguo', { 'birth-date': '19800203' }), 'shown'],
+  ] as const)('is shown: %s', (_what, one, other, threshold) => {
+    expect(likely(one, other)).toBeGreaterThan(defaultWeights.thresholds[threshold])
+    expect(blockingKeys(one).filter((key) => blockingKeys(other).includes(key))).not.toEqual([])
+  })
+
   it('one branch told more or less fully is one', () => expect(compare(company('招商银行股份有限公司深圳南山支行'), company('招商银行南山支行'), defaultWeights).veto).toBeNull())
 })
 
@@ -57,6 +72,7 @@ it('reasons say in words what agreed, the most telling first, and name no value'
   const { reasons } = compare(person('张伟', { phone: '13800138000', 'birth-date': '1980-03-05' }), person('张玮', { phone: '13800138000', 'birth-date': '1980-03-06' }), defaultWeights)
   const words = reasons.map((reason) => [inWords(reason, 'en'), inWords(reason, 'zh')])
   expect(words[0]).toEqual(['same mobile', '手机号相同'])
+  expect(inWords({ comparison: 'phone', level: 'close' }, 'en')).toBe('phone nearly the same (a digit, the area code or the extension)')
   expect(words).toEqual(expect.arrayContaining([['same surname', '姓氏相同'], ['birth date differs by a character or so', '出生日期相差一两个字符'], ['given name sounds the same', '名字读音相同'], ['a family agrees in this too', '家庭成员也会如此']]))
   expect(inWords({ comparison: 'gone', level: 'of-old' }, 'zh')).toBe('gone: of-old')
 })

@@ -4,7 +4,7 @@ import { matchDate } from '../../../src/domain/matching/birth-date.ts'
 import { parseCompanyName } from '../../../src/domain/matching/company-name.ts'
 import { soundOf, splitName } from '../../../src/domain/matching/person-name.ts'
 import { matchPhone } from '../../../src/domain/matching/phone.ts'
-import { plainText } from '../../../src/domain/matching/text.ts'
+import { arabicNumber, plainText } from '../../../src/domain/matching/text.ts'
 
 describe('text is compared in one form', () => {
   it.each([
@@ -62,6 +62,8 @@ describe('a phone number is compared in one form', () => {
     ['123', undefined],
   ])('%s', (written, number) => expect(matchPhone(written)).toEqual(number))
 })
+
+it.each([['三十二', '32'], ['十', '10'], ['十二', '12'], ['二十', '20'], ['一百零五', '105'], ['三百二十一', '321'], ['三二', '32'], ['32', '32'], ['a3', 'a3']])('the number %s', (written, number) => expect(arabicNumber(written)).toBe(number))
 
 it.each([['1980年3月5日', '19800305'], ['1980/3/5', '19800305'], ['1980-03-05', '19800305'], ['19800305', '19800305'], ['05.03.1980', '19800305']])('the date %s', (written, date) => expect(matchDate(written)).toBe(date))
 
