@@ -6,7 +6,9 @@ import { matchProfile, type MatchProfile } from '../domain/matching/profile.ts'
 import type { Weights } from '../domain/matching/weights.ts'
 import { templateOf } from '../domain/organisation/organisation.ts'
 import type { Position } from '../event-store/port.ts'
+import { customerAsOne } from './group.ts'
 import { problem, type Problem } from './problem.ts'
+import { holderFrom } from './reservation.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Who is meant: what of a customer tells who it is, and the identities of its identifiers. */
@@ -16,6 +18,8 @@ export type WouldBe = {
   identities: readonly string[]
   /** Whether the entry may be decided only on what was found. */
   needed: boolean
+  /** From which probability on its sender is told. */
+  threshold: number
 }
 
 export type VersionedWeights = { version: number; value: Weights }
@@ -47,16 +51,27 @@ export const wouldBeOf = (described: Described, { organisation, keyedHash }: Pic
 
 /** Whom an entry would enter; undefined where nobody need look: a repetition, or the policy or a system says so. */
 export const wouldBeEntered = (state: Customer, body: Described & { category: string; nearMatchCheck: boolean }, runtime: Pick<Runtime, 'organisation' | 'keyedHash'>): WouldBe | undefined => {
-  const { nearMatch } = nearMatchRule(runtime.organisation.current(), body.category)
+  const { nearMatch, threshold } = nearMatchRule(runtime.organisation.current(), body.category)
   if (state.status === 'entered' || !body.nearMatchCheck || nearMatch === 'off') return undefined
   const described = wouldBeOf(body, runtime)
-  return described && { ...described, needed: nearMatch === 'block' }
+  return described && { ...described, needed: nearMatch === 'block', threshold }
 }
 
 /** Looks, where somebody is to be looked for. A problem where it could not, and the entry may not be decided without. */
-export const lookForNearMatches = async ({ nearMatches, organisation }: Runtime, wouldBe: WouldBe | undefined): Promise<{ found?: FoundNearMatches; problem?: Problem }> => {
+export const lookForNearMatches = async (runtime: Runtime, wouldBe: WouldBe | undefined): Promise<{ found?: FoundNearMatches; problem?: Problem }> => {
+  const { nearMatches, organisation } = runtime
   if (!nearMatches || !wouldBe) return {}
   const found = await nearMatches.ofWouldBe(wouldBe, { weights: organisation.current().policies.matching, most: MOST_CANDIDATES })
   if (found === 'unavailable' && wouldBe.needed) return { problem: problem('model-building', 'Who is like this customer cannot be looked up yet, and the policy asks for it.', { extensions: { model: 'duplicates' } }) }
-  return { found }
+  if (found === 'unavailable') return { found }
+  const candidates = await Promise.all(found.candidates.map(async (candidate) => (candidate.probability < wouldBe.threshold ? candidate : { ...candidate, ...(await whomToAsk(runtime, candidate.customerId)) })))
+  return { found: { ...found, candidates } }
+}
+
+/** Whose a customer is, and which department is responsible: what may be told to who may not see it. */
+const whomToAsk = async (runtime: Runtime, customerId: string) => {
+  const one = await customerAsOne(runtime, customerId)
+  if (!one) return {}
+  const { ownerId, departmentId } = holderFrom(runtime, customerId, one)
+  return { ownerId, departmentId }
 }

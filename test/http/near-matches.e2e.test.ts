@@ -17,6 +17,7 @@ const people = {
   blocked: { name: '欧阳永叔', birthday: '1972-08-06', address: '吉安市青原区永叔路 22 号' },
   unlooked: { name: '司马君实', birthday: '1993-11-17', address: '运城市夏县水头街 5 号' },
   masked: { name: '上官婉约', birthday: '1964-04-04', address: '三门峡市陕州区高阳路 316 号' },
+  merged: { name: '令狐若虚', birthday: '1944-04-14', address: '渭南市华阴市玉泉路 9 号' },
   hundred: { name: '夏侯元让', birthday: '1985-05-05', address: '亳州市谯城区魏武大道 78 号' },
   orphaned: { name: '东方曼倩', birthday: '1956-06-06', address: '德州市陵城区颜城街 9 号' },
 }
@@ -43,7 +44,7 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
 
   const li = () => service.as('clerk', 'li')
   const zhao = () => service.as('clerk', 'zhao')
-  const ready = (position: string) => until(async () => (await service.as('auditor').post(`/duplicates/check?after=${position}`, {})).status === 200)
+  const ready = (position: string) => until(async () => (await service.as('auditor').post(`/duplicates/check?after=${position}`, { category: 'individual-retail', name: '某某' })).status === 200)
   const policy = async (value: object) => accepted(await service.as('admin').send('revise-policy', { policy: 'duplicates', value, reason: '试' }))
   const warn = { default: { nearMatch: 'warn', threshold: 0.5 } }
 
@@ -68,7 +69,7 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
     await ready(first.position)
     const second = again('blocked')
     const blocked = refused(await li().send('create-customer', second, { key: 'entry' }), 409, 'near-duplicate')
-    expect(blocked['candidates']).toMatchObject([{ customerId: first.customerId, reasons: expect.anything() }])
+    expect(blocked['candidates']).toMatchObject([{ customerId: first.customerId, reasons: expect.anything(), ownerId: 'li', departmentId: 'north' }])
     refused(await li().send('create-customer', { ...second, acknowledgement: { candidates: ['somebody-else'], reason: '看过' } }, { key: 'entry' }), 409, 'near-duplicate')
     const passed = await li().send('create-customer', { ...second, acknowledgement: { candidates: [first.customerId], reason: '双胞胎兄弟，已核对' } }, { key: 'entry' })
     expect(accepted(passed).warnings).toEqual([])
@@ -77,6 +78,39 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
     const { items } = z.object({ items: z.array(z.looseObject({ problem: z.string(), actor: z.string(), ranInto: z.looseObject({}) })) }).parse((await service.as('auditor').get('/audit/attempts?limit=2')).json)
     expect(items).toMatchObject([{ problem: 'near-duplicate', actor: 'li', ranInto: { candidates: [{ customerId: first.customerId }] } }, { problem: 'near-duplicate' }])
     await policy(warn)
+  })
+
+  it('who is like a record that was merged is like the customer that stands for it, at entry, in the check and in its case', async () => {
+    await policy(warn)
+    const survivor = accepted(await li().send('create-customer', individual({ name: '东方不败', fields: { source: 'referral' } })))
+    const absorbed = accepted(await li().send('create-customer', entry('merged')))
+    const merged = accepted(await service.as('system').send('merge-customers', { customerIds: [survivor.customerId, absorbed.customerId], survivorId: survivor.customerId, reason: '同一客户' }))
+    await ready(merged.position)
+    expect(candidatesOf(await li().post('/duplicates/check', again('merged')))).toMatchObject([{ customerId: survivor.customerId, match: 'near' }])
+    const answer = await li().send('create-customer', again('merged'))
+    expect(warningsOf(answer)).toMatchObject([{ candidates: [{ customerId: survivor.customerId }] }])
+    await until(async () => (await casesOf(service)).some((pair) => pair.includes(accepted(answer).customerId)))
+    expect((await casesOf(service)).filter((pair) => pair.includes(accepted(answer).customerId))).toEqual([[accepted(answer).customerId, survivor.customerId].toSorted()])
+    // Given back, it stands for itself again.
+    const back = accepted(await service.as('system').send('reverse-merge', { absorbedId: absorbed.customerId, reason: '误合并' }))
+    await ready(back.position)
+    expect(candidatesOf(await li().post('/duplicates/check', entry('merged'))).map(({ customerId }) => customerId)).toContain(absorbed.customerId)
+  })
+
+  it('a check that could not find anybody says so, and one of an identifier is as late as the log', async () => {
+    const faults = async (body: object) => refused(await li().post('/duplicates/check', body), 422, 'invalid-body')['errors']
+    expect(await faults({})).toMatchObject([{ path: 'identifiers' }])
+    expect(await faults({ name: '王建国' })).toMatchObject([{ path: 'category' }])
+    expect(await faults({ category: 'no-such', name: '王建国' })).toMatchObject([{ path: 'category', message: 'no category has this id' }])
+    expect(await faults({ category: 'individual-retail', name: '王建国', fields: { birthday: 'x', nonsense: 1 } })).toMatchObject([{ path: 'fields/birthday' }, { path: 'fields/nonsense' }])
+    expect(await faults({ category: 'individual-retail' })).toMatchObject([{ path: 'name' }])
+    for (let round = 0; round < 5; round += 1) {
+      const mobile = nextMobile()
+      const { customerId } = accepted(await li().send('create-customer', individual({ name: `独孤${round}`, fields: { source: 'referral' }, identifiers: [{ kind: 'mobile', value: mobile }] })))
+      const answer = await zhao().post('/duplicates/check', { identifiers: [{ kind: 'mobile', value: mobile }] })
+      expect(answer.json).toMatchObject({ compared: false })
+      expect(candidatesOf(answer)).toMatchObject([{ customerId, match: 'identifier', ownerId: 'li', departmentId: 'north', full: false }])
+    }
   })
 
   it('where the category’s policy is off nobody looks; a system may switch it off for one entry, a clerk may not', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { apply, prepare } from '../../src/projections/apply.ts'
 import { customerLookup } from '../../src/projections/customer-lookup/project.ts'
 import { customerById, findCustomers, listDepartments, listEmployees } from '../../src/projections/customer-lookup/queries.ts'
+import { duplicates } from '../../src/projections/duplicates/project.ts'
 import { holders } from '../../src/projections/duplicates/queries.ts'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { customerTransitions, standing, transitionMatrix } from '../../src/projections/lifecycle/queries.ts'
@@ -129,7 +130,7 @@ describe('the tables of the read models', () => {
     expect((await listEmployees(db, lookup)).find((employee) => employee.employeeId === 'zhou')).toEqual({ employeeId: 'zhou', name: '周芷若', departmentId: 'east', departed: true, revision: 2 })
     expect((await listDepartments(db, lookup)).find((department) => department.departmentId === 'east')).toEqual({ departmentId: 'east', name: '华东部', parentId: 'head-office', revision: 1 })
     const identity = (value: string) => world.runtime.keyedHash.identity('mobile', value)
-    expect((await holders(db, 'duplicates_v2', [identity('+8613900000001'), identity('+8613900000002'), identity('+8613900000003')])).map((one) => one.customerId).toSorted()).toEqual([person, known.customers[4] ?? ''].toSorted())
+    expect((await holders(db, schemaOf(duplicates), [identity('+8613900000001'), identity('+8613900000002'), identity('+8613900000003')])).map((one) => one.customerId).toSorted()).toEqual([person, known.customers[4] ?? ''].toSorted())
     expect((await customerTransitions(db, schemaOf(lifecycle), [shop])).map(({ axis, from, to, kind }) => `${axis} ${from ?? '-'} ${to} ${kind}`)).toEqual([
       'stage - target entry', 'tier - standard entry', 'stage target prospect progress', 'stage prospect lost setback', 'stage lost prospect won-back', 'tier standard premier up', 'tier premier preferred down',
     ])

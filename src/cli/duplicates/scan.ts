@@ -1,7 +1,9 @@
 import type { Caller } from '../../domain/decider.ts'
 import { problemName } from '../../commands/problem.ts'
-import { openCase } from '../../commands/processes/duplicate-detection.ts'
+import { readPositionToken } from '../../commands/position.ts'
+import { hadCase, openCase } from '../../commands/processes/duplicate-detection.ts'
 import { handleNamed } from '../../commands/send.ts'
+import type { Position } from '../../event-store/port.ts'
 import { lead } from '../../event-store/leadership.ts'
 import type { Core } from '../../main.ts'
 import { readCheckpoint } from '../../projections/checkpoint.ts'
@@ -45,9 +47,10 @@ export const runScan = async ({ db, runtime, connectionString }: Pick<Core, 'db'
     const { all, done } = await countKeys(db, schema, scan.throughKey)
     let gone = done
     let opened = 0
+    const began = await runtime.store.head()
     onProgress?.(gone, all)
     for await (const stretch of scanPairs(db, schema, { weights, threshold: weights.thresholds.case, after: scan.throughKey })) {
-      opened += await openCases(runtime, stretch.pairs, weightsVersion)
+      opened += await openCases(runtime, stretch.pairs, weightsVersion, began)
       scan = { ...scan, throughKey: stretch.through, compared: scan.compared + stretch.compared, found: scan.found + stretch.pairs.length }
       await recordProgress(db, scan)
       gone += stretch.keys
@@ -63,14 +66,22 @@ export const runScan = async ({ db, runtime, connectionString }: Pick<Core, 'db'
 
 const MOST_TRIES = 5
 
-/** Answers how many were opened: not those whose pair had a case before. */
-const openCases = async (runtime: Core['runtime'], pairs: readonly LikelyPair[], weightsVersion: number): Promise<number> => {
+const isAfter = (runtime: Core['runtime'], token: unknown, began: Position): boolean => {
+  const read = readPositionToken(runtime, String(token))
+  return read.kind === 'here' && read.position > began
+}
+
+/** Answers how many were opened since the log stood at `began`: not those whose pair had a case before. */
+const openCases = async (runtime: Core['runtime'], pairs: readonly LikelyPair[], weightsVersion: number, began: Position): Promise<number> => {
   const inSlot = makeSlots(CONCURRENCY)
   const open = async (pair: LikelyPair): Promise<number> => {
+    const isMerged = pair.customerIds.some((customerId) => !pair.recordIds.includes(customerId))
+    if (isMerged && (await hadCase(runtime, [pair.customerIds, pair.recordIds]))) return 0
     const { command, key, body } = openCase(pair.customerIds, pair, weightsVersion)
     for (let tries = 1; ; tries += 1) {
       const answer = await handleNamed(runtime, command, body, { caller, key })
-      if (answer.status < 400) return Array.isArray(answer.body['events']) && answer.body['events'].length > 0 ? 1 : 0
+      // A run before this one has its answer again.
+      if (answer.status < 400) return Array.isArray(answer.body['events']) && answer.body['events'].length > 0 && isAfter(runtime, answer.body['position'], began) ? 1 : 0
       // One of the two is another's by now, or gone: nothing is left to decide about the pair.
       if (problemName({ type: String(answer.body['type']) }) !== 'contention' || tries === MOST_TRIES) return 0
     }

@@ -7,6 +7,7 @@ import { caseIdOf, duplicateCase, pairOf, streamName as caseStream } from '../..
 import { canonical } from '../../event-store/canonical.ts'
 import type { RecordedEvent } from '../../event-store/port.ts'
 import { NAMESPACE } from '../keyed-hash.ts'
+import { groupOf } from '../group.ts'
 import { load } from '../load.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Intent } from './dispatch.ts'
@@ -48,12 +49,17 @@ export const duplicatesFound = async (runtime: Runtime, one: DomainEvent, stored
   const likely = candidates.filter(({ probability }) => probability >= weights.value.thresholds.case)
   if (likely.length === 0 || (await isOff(runtime, one.id))) return []
   const intents = await Promise.all(likely.map(async (match) => {
-    const pair: [string, string] = [one.id, match.customerId]
-    // Open, decided or merged: the pair has had its case.
-    const { state } = await load(runtime, duplicateCase, caseStream(caseIdOf(pair)))
-    return state.status === 'none' ? [{ ...openCase(pair, match, weights.version), causationId: stored.id, correlationId: stored.metadata.$correlationId }] : []
+    const pair: [string, string] = [(await groupOf(runtime, one.id)).customerId, match.customerId]
+    if (pair[0] === pair[1] || (await hadCase(runtime, [pair, [one.id, match.recordId ?? match.customerId]]))) return []
+    return [{ ...openCase(pair, match, weights.version), causationId: stored.id, correlationId: stored.metadata.$correlationId }]
   }))
   return intents.flat()
+}
+
+/** Open, decided or merged: the two have had their case, as they are or as the records they were before merges. */
+export const hadCase = async (runtime: Runtime, pairs: readonly [string, string][]): Promise<boolean> => {
+  const states = await Promise.all([...new Set(pairs.map(caseIdOf))].map((caseId) => load(runtime, duplicateCase, caseStream(caseId))))
+  return states.some(({ state }) => state.status !== 'none')
 }
 
 const isOff = async (runtime: Runtime, customerId: string): Promise<boolean> => {

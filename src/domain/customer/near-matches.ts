@@ -7,7 +7,7 @@ import { reject, type Extension, type Rejection } from '../rejection.ts'
 import { Id, Reason as ReasonInWords } from '../values.ts'
 
 /** A customer that is like another: how sure, and why, in codes that hold no value of either. */
-export type NearMatch = { customerId: string; score: number; probability: number; reasons: readonly Reason[] }
+export type NearMatch = { customerId: string; /** The record that is like it, where that is one of those merged into this customer. */ recordId?: string; score: number; probability: number; reasons: readonly Reason[]; /** Whom to ask, where the entry is told of it: its owner (null: in the public pool) and the department responsible. */ ownerId?: string | null; departmentId?: string | null }
 
 /** Who is like a would-be customer, best first, by one version of the weights; `unavailable` where nobody could look. */
 export type FoundNearMatches = { weightsVersion: number; candidates: readonly NearMatch[] } | 'unavailable'
@@ -40,8 +40,8 @@ export const nearMatchRule = (organisation: Organisation, category: string) => {
 }
 
 /** A near match as callers see it: in words, and without a value. */
-export const shownNearMatch = ({ customerId, score, probability, reasons }: NearMatch) => ({
-  customerId, score, probability,
+export const shownNearMatch = ({ customerId, score, probability, reasons, ownerId, departmentId }: NearMatch) => ({
+  customerId, score, probability, ...(ownerId === undefined ? {} : { ownerId }), ...(departmentId === undefined ? {} : { departmentId }),
   reasons: reasons.map((reason) => ({ comparison: reason.comparison, level: reason.level, en: inWords(reason, 'en'), zh: inWords(reason, 'zh') })),
 }) satisfies Extension
 

@@ -23,11 +23,11 @@ const LANES = 2
 export const makeNearMatchFinder = (readModels: ReadModels) => {
   const ofWouldBes = makeGroup(async (asked: readonly { keys: readonly string[]; identities: readonly string[] }[]) => {
     const { result } = await readModels.query(duplicates, {}, async (db, schema) => {
-      const held = new Map((await holders(db, schema, asked.flatMap(({ identities }) => identities))).map(({ identity, customerId }) => [identity, customerId]))
+      const held = new Map((await holders(db, schema, asked.flatMap(({ identities }) => identities))).map(({ identity, survivorId }) => [identity, survivorId]))
       const found = await sharingKeys(db, schema, asked.map(({ keys }) => keys))
       return asked.map(({ identities }, look) => {
         const holding = new Set(identities.map((identity) => held.get(identity)))
-        return (found[look] ?? []).filter(({ customerId }) => !holding.has(customerId))
+        return (found[look] ?? []).filter(({ survivorId }) => !holding.has(survivorId))
       })
     })
     return result
@@ -39,7 +39,7 @@ export const makeNearMatchFinder = (readModels: ReadModels) => {
       const known = await comparablesOf(db, schema, asked.map(({ customerId }) => customerId))
       const ones = asked.map(({ customerId }) => known.get(customerId))
       const found = await sharingKeys(db, schema, ones.map((one) => (one ? blockingKeys(one.features) : [])))
-      return ones.map((one, look) => ({ one, others: (found[look] ?? []).filter(({ record }) => record !== one?.record) }))
+      return ones.map((one, look) => ({ one, others: (found[look] ?? []).filter(({ survivorId }) => survivorId !== one?.survivorId) }))
     })
     return result
   }, MOST_TOGETHER, LANES)
@@ -72,12 +72,15 @@ const ranked = (features: Features, others: readonly Comparable[], { weights, mo
     return score < least ? [] : [{ other, score }]
   })
   likely.sort((one, two) => two.score - one.score || (one.other.customerId < two.other.customerId ? -1 : 1))
-  const candidates = likely.slice(0, most).map(({ other }): NearMatch => {
+  // Of those that are one customer by now, the record that is most like it speaks for all.
+  const best = new Map<string, Comparable>()
+  for (const { other } of likely) if (!best.has(other.survivorId)) best.set(other.survivorId, other)
+  const candidates = [...best.values()].slice(0, most).map((other): NearMatch => {
     const { score, probability, reasons } = compare(features, other.features, weights.value)
-    return { customerId: other.customerId, score: rounded(score, 2), probability: rounded(probability, 6), reasons }
+    return { customerId: other.survivorId, recordId: other.customerId, score: rounded(score), probability: rounded(probability, 6), reasons }
   })
   return { weightsVersion: weights.version, candidates }
 }
 
 /** Nobody reads more digits, and events keep them. */
-const rounded = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits
+export const rounded = (value: number, digits = 2): number => Math.round(value * 10 ** digits) / 10 ** digits

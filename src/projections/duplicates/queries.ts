@@ -3,12 +3,14 @@ import type { Features } from '../../domain/matching/features.ts'
 import { PREPARED } from '../kysely.ts'
 import type { DuplicatesTables } from './tables.ts'
 
-/** Which customers hold these identities. */
-export const holders = async (db: Kysely<unknown>, schema: string, identities: readonly string[]): Promise<{ identity: string; kind: string; customerId: string }[]> => {
+/** Which customers hold these identities, and who stands for each. */
+export const holders = async (db: Kysely<unknown>, schema: string, identities: readonly string[]): Promise<{ identity: string; customerId: string; survivorId: string }[]> => {
   if (identities.length === 0) return []
-  const { rows } = await sql<DuplicatesTables['held_identifier']>`${PREPARED}
-    select identity, kind, customer_id from ${sql.table(`${schema}.held_identifier`)} where identity = any(${identities}::text[]) order by identity`.execute(db)
-  return rows.map((row) => ({ identity: row.identity, kind: row.kind, customerId: row.customer_id }))
+  const { rows } = await sql<{ identity: string; customer_id: string; absorbed_into: string | null }>`${PREPARED}
+    select h.identity, h.customer_id, r.absorbed_into from ${sql.table(`${schema}.held_identifier`)} h left join ${sql.table(`${schema}.match_record`)} r on r.customer_id = h.customer_id
+    where h.identity = any(${identities}::text[]) order by h.identity`.execute(db)
+  const survivors = await survivorsOf(db, schema, rows)
+  return rows.map((row) => ({ identity: row.identity, customerId: row.customer_id, survivorId: survivors.get(row.customer_id) ?? row.customer_id }))
 }
 
 /** A block with more records than this tells nothing: it is passed over, at entry and by the scan. */
@@ -16,7 +18,8 @@ export const LARGEST_BLOCK = 100
 /** Most records one look compares with, those that share most keys first. */
 const MOST_COMPARED = 400
 
-export type Comparable = { record: string; customerId: string; features: Features }
+/** A record, and the customer that stands for it: itself, or the one it has been merged into. */
+export type Comparable = { record: string; customerId: string; survivorId: string; features: Features }
 
 /**
  * For each of several looks, the records that share a block with its keys. Of a block that is too large no more is read
@@ -28,8 +31,8 @@ export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: re
   if (wanted.length === 0) return found
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((name) => sql.table(`${schema}.${name}`))
   // Records one by one, by their key: the planner does not know how few they are.
-  const { rows } = await sql<{ look: number; record: string; customer_id: string; features: Features }>`${PREPARED}
-    select candidate.look, r.record, r.customer_id, r.features
+  const { rows } = await sql<{ look: number; record: string; customer_id: string; absorbed_into: string | null; features: Features }>`${PREPARED}
+    select candidate.look, r.record, r.customer_id, r.absorbed_into, r.features
     from (
       select look, record, row_number() over (partition by look order by count(*) desc, record) as place
       from (
@@ -40,15 +43,32 @@ export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: re
       where size <= ${sql.lit(LARGEST_BLOCK)}
       group by look, record
     ) as candidate
-    cross join lateral (select record, customer_id, features from ${matchRecord} where record = candidate.record limit 1) as r
+    cross join lateral (select record, customer_id, absorbed_into, features from ${matchRecord} where record = candidate.record limit 1) as r
     where candidate.place <= ${sql.lit(MOST_COMPARED)}`.execute(db)
-  for (const row of rows) found[row.look]?.push({ record: row.record, customerId: row.customer_id, features: row.features })
+  const survivors = await survivorsOf(db, schema, rows)
+  for (const row of rows) found[row.look]?.push({ record: row.record, customerId: row.customer_id, survivorId: survivors.get(row.customer_id) ?? row.customer_id, features: row.features })
   return found
 }
 
 /** What of customers is compared, by customer; one who is not in this model is missing. */
 export const comparablesOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Comparable>> => {
-  const { rows } = await sql<DuplicatesTables['match_record']>`${PREPARED}
-    select record, customer_id, features from ${sql.table(`${schema}.match_record`)} where customer_id = any(${customerIds}::text[])`.execute(db)
-  return new Map(rows.map((row) => [row.customer_id, { record: row.record, customerId: row.customer_id, features: row.features }]))
+  const { rows } = await sql<Pick<DuplicatesTables['match_record'], 'record' | 'customer_id' | 'absorbed_into' | 'features'>>`${PREPARED}
+    select record, customer_id, absorbed_into, features from ${sql.table(`${schema}.match_record`)} where customer_id = any(${customerIds}::text[])`.execute(db)
+  const survivors = await survivorsOf(db, schema, rows)
+  return new Map(rows.map((row) => [row.customer_id, { record: row.record, customerId: row.customer_id, survivorId: survivors.get(row.customer_id) ?? row.customer_id, features: row.features }]))
+}
+
+/** Who stands for those among these that have been merged, at the end of however many merges. Asks nothing where none has. */
+export const survivorsOf = async (db: Kysely<unknown>, schema: string, rows: readonly { customer_id: string; absorbed_into: string | null }[]): Promise<Map<string, string>> => {
+  const absorbed = [...new Set(rows.flatMap((row) => (row.absorbed_into === null ? [] : [row.customer_id])))]
+  if (absorbed.length === 0) return new Map()
+  const found = await sql<{ customer_id: string; survivor_id: string }>`${PREPARED}
+    with recursive above as (
+      select customer_id, absorbed_into as at from ${sql.table(`${schema}.match_record`)} where customer_id = any(${absorbed}::text[])
+      union all
+      select above.customer_id, r.absorbed_into from above join ${sql.table(`${schema}.match_record`)} r on r.customer_id = above.at where r.absorbed_into is not null
+    ) cycle customer_id, at set met using path
+    select above.customer_id, above.at as survivor_id from above
+    where not met and not exists (select from ${sql.table(`${schema}.match_record`)} r where r.customer_id = above.at and r.absorbed_into is not null)`.execute(db)
+  return new Map(found.rows.map((row) => [row.customer_id, row.survivor_id]))
 }

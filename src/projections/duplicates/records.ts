@@ -37,7 +37,19 @@ export const projectRecords = async (trx: Transaction<unknown>, schema: string, 
   const templates = templatesOf(categories)
   await saveCategories(db, before, categories)
   await write(trx, schema, [...changed].flatMap((id) => records.get(id) ?? []), templates)
+  await writeAbsorptions(db, events)
   if (categories !== before) await matchAnew(trx, schema, changedMeanings(before, categories), templates)
+}
+
+/** Whose record it is now: what is like an absorbed customer is like the one that stands for it. */
+const writeAbsorptions = async (db: Connection, events: readonly ProjectedEvent[]): Promise<void> => {
+  const into = new Map<string, string | null>()
+  for (const one of events) {
+    if (one.kind !== 'customer') continue
+    if (one.event.type === 'CustomerAbsorbed') into.set(one.id, one.event.data.into)
+    if (one.event.type === 'MergeReversed') into.set(one.id, null)
+  }
+  for (const [customerId, survivorId] of into) await db.updateTable('match_record').set({ absorbed_into: survivorId }).where('customer_id', '=', customerId).execute()
 }
 
 const loadCategories = async (db: Connection): Promise<Categories> => {

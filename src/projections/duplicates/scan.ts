@@ -2,11 +2,12 @@ import { sql, type Kysely } from 'kysely'
 import { bitsOf, compare, type Comparison } from '../../domain/matching/compare.ts'
 import type { Features } from '../../domain/matching/features.ts'
 import type { Weights } from '../../domain/matching/weights.ts'
-import { LARGEST_BLOCK } from './queries.ts'
+import { rounded } from './near-matches.ts'
+import { LARGEST_BLOCK, survivorsOf } from './queries.ts'
 import { scoreOf } from './score.ts'
 
-/** Two customers that are likely one, the earlier entered first. */
-export type LikelyPair = { customerIds: [string, string] } & Pick<Comparison, 'score' | 'probability' | 'reasons'>
+/** Two customers that are likely one, the earlier entered first; and the records of theirs that are alike, where they stand for others. */
+export type LikelyPair = { customerIds: [string, string]; recordIds: [string, string] } & Pick<Comparison, 'score' | 'probability' | 'reasons'>
 
 /** A stretch of blocks that has been compared. `through` is where to go on after it; null before the first. */
 export type Stretch = { through: string; keys: number; compared: number; pairs: LikelyPair[] }
@@ -25,7 +26,7 @@ const KEYS_AT_ONCE = 25_000
 /** Below every key. */
 const FIRST = '-9223372036854775808'
 
-type MatchRow = { record: string; customer_id: string; features: Features; keys: string[] }
+type MatchRow = { record: string; customer_id: string; absorbed_into: string | null; survivor_id: string; features: Features; keys: string[] }
 
 /**
  * Compares every record with those it shares a block with, each pair once, however many blocks they share; block by
@@ -72,9 +73,10 @@ const firstShared = (one: readonly string[], other: readonly string[], tooLarge:
 const comparer = (weights: Weights, threshold: number) => {
   const least = bitsOf(threshold)
   return (one: MatchRow, other: MatchRow): LikelyPair | undefined => {
+    if (one.survivor_id === other.survivor_id) return undefined
     if (scoreOf(one.features, other.features, weights) < least) return undefined
     const { score, probability, reasons } = compare(one.features, other.features, weights)
-    return { customerIds: [one.customer_id, other.customer_id], score, probability, reasons }
+    return { customerIds: [one.survivor_id, other.survivor_id], recordIds: [one.customer_id, other.customer_id], score: rounded(score), probability, reasons }
   }
 }
 
@@ -99,6 +101,7 @@ const loadStretch = async (db: Kysely<unknown>, schema: string, after: string | 
     select key, array_agg(record order by record) as records
     from ${matchKey} where ${from} and key <= ${through}::bigint group by key having count(*) between 2 and ${LARGEST_BLOCK} order by key`.execute(db)
   const ids = [...new Set(blocks.rows.flatMap((block) => block.records))]
-  const rows = await sql<MatchRow>`select record, customer_id, features, keys from ${matchRecord} where record = any(${ids}::bigint[])`.execute(db)
-  return { through, keys: Number(end.keys) - (cut ? Number(end.last_keys) : 0), blocks: blocks.rows, rows: new Map(rows.rows.map((row) => [row.record, row])) }
+  const rows = await sql<Omit<MatchRow, 'survivor_id'>>`select record, customer_id, absorbed_into, features, keys from ${matchRecord} where record = any(${ids}::bigint[])`.execute(db)
+  const survivors = await survivorsOf(db, schema, rows.rows)
+  return { through, keys: Number(end.keys) - (cut ? Number(end.last_keys) : 0), blocks: blocks.rows, rows: new Map(rows.rows.map((row) => [row.record, { ...row, survivor_id: survivors.get(row.customer_id) ?? row.customer_id }])) }
 }

@@ -6,7 +6,7 @@ import type { Profile } from './profile.ts'
 export type DuplicatesTables = {
   held_identifier: { identity: string; kind: string; customer_id: string; held_since: string; revision: number }
   category: { category_id: string; version: number; definition: Definition }
-  match_record: { record: string; customer_id: string; category: string; profile: Profile; features: Features; keys: string[] }
+  match_record: { record: string; customer_id: string; category: string; profile: Profile; features: Features; keys: string[]; absorbed_into: string | null }
   match_key: { key: string; record: string }
 }
 
@@ -45,6 +45,7 @@ export const tables: readonly Table[] = [
       { name: 'profile', type: 'jsonb not null', comment: 'Name, fields and identifiers, whatever the template says of them', personal: true },
       { name: 'features', type: 'jsonb not null', comment: 'The same as the matcher takes it, by the templates in force', personal: true },
       { name: 'keys', type: 'bigint[] not null', comment: 'Its blocking keys, hashed', personal: true },
+      { name: 'absorbed_into', type: 'text', comment: 'The customer it is part of since they were merged 合并' },
     ],
     constraints: ['primary key (record)'],
     ownIndexes: ['(customer_id)'],
