@@ -9,8 +9,8 @@ import { reservations } from './reservation.ts'
 import type { Runtime } from './runtime.ts'
 
 type Reversal = { stored: RecordedEvent; event: Extract<CustomerEvent, { type: 'MergeReversed' }> }
-type StoredContact = { contactId: string; name: Personal<string>; fields: StoredFields }
-type StoredIdentifier = { kind: IdentifierKind; identity: string; value: Personal<string> }
+type StoredContact = { contactId: string; name: Personal<string>; fields: StoredFields; enteredFor?: string | undefined }
+type StoredIdentifier = { kind: IdentifierKind; identity: string; value: Personal<string>; enteredFor?: string | undefined }
 
 /**
  * After a reversal: the contacts and identifiers that were given, and have left the survivor, are said anew of the
@@ -32,10 +32,10 @@ export const handOver = async (runtime: Runtime, { stored, event }: Reversal): P
     const { loaded, already } = await readOnce()
     const missing = left.contacts.filter(({ contactId }) => give.contacts.includes(contactId) && !already.has(contactId))
     if (missing.length === 0) return true
-    await step(loaded, missing.map((contact): CustomerEvent => ({ type: 'ContactAdded', data: { ...contact, template: [] } })))
+    await step(loaded, missing.map(({ enteredFor, ...contact }): CustomerEvent => ({ type: 'ContactAdded', data: { ...contact, ...stillFor({ enteredFor }, customerId), template: [] } })))
     return undefined
   })
-  for (const { kind, identity, value } of left.identifiers.filter((one) => give.identities.includes(one.identity))) {
+  for (const { kind, identity, value, enteredFor } of left.identifiers.filter((one) => give.identities.includes(one.identity))) {
     await untilDone(runtime, async () => {
       const { loaded, already } = await readOnce()
       const normal = reveal(value)
@@ -43,11 +43,14 @@ export const handOver = async (runtime: Runtime, { stored, event }: Reversal): P
       const { outcome } = await reservations(runtime).reserve([identity], { customerId, loaded, metadata }, [])
       if (outcome === 'held') return true
       if (outcome === 'timed-out') throw new Error('an identifier that is given is reserved by another writer')
-      if (outcome === 'reserved') await step(loaded, [{ type: 'IdentifierAdded', data: { kind, identity, value: personal(subject(customerId), normal) } }])
+      if (outcome === 'reserved') await step(loaded, [{ type: 'IdentifierAdded', data: { kind, identity, value: personal(subject(customerId), normal), ...stillFor({ enteredFor }, customerId) } }])
       return undefined
     })
   }
 }
+
+/** Entered for one that is part of the customer given back, it goes on with that one when it is given back itself. */
+const stillFor = ({ enteredFor }: { enteredFor?: string | undefined }, customerId: string): { enteredFor?: string } => (enteredFor === undefined || enteredFor === customerId ? {} : { enteredFor })
 
 const eventsOf = async (runtime: Runtime, stream: string, fromRevision = 0) => {
   const events = await runtime.codec.decode(await Array.fromAsync(runtime.store.readStream(stream, { fromRevision })))
@@ -71,7 +74,7 @@ const leftWith = async (runtime: Runtime, survivorId: string, mergeId: string): 
       case 'ContactChanged': {
         const before = contacts.get(event.data.contactId)
         const fields = Object.entries({ ...before?.fields, ...event.data.fields }).filter(([, value]) => value !== null)
-        if (before) contacts.set(before.contactId, { contactId: before.contactId, name: event.data.name ?? before.name, fields: Object.fromEntries(fields) })
+        if (before) contacts.set(before.contactId, { ...before, name: event.data.name ?? before.name, fields: Object.fromEntries(fields) })
         break
       }
       case 'ContactRemoved':
@@ -87,7 +90,7 @@ const leftWith = async (runtime: Runtime, survivorId: string, mergeId: string): 
     }
   }
   return {
-    contacts: [...contacts.values()].flatMap(({ contactId, name, fields }) => ('value' in name ? [{ contactId, name, fields }] : [])),
+    contacts: [...contacts.values()].flatMap(({ contactId, name, fields, enteredFor }) => ('value' in name ? [{ contactId, name, fields, enteredFor }] : [])),
     identifiers: [...identifiers.values()],
   }
 }

@@ -16,8 +16,8 @@ export const answerMerge = async (runtime: Runtime, answer: Answer): Promise<Ans
   const mergeId = derivedId(commandId, 'merge')
   const settled = await settleMerge(runtime, customerId, mergeId)
   if (!settled) return answer
-  const { outcome, absorbedId, position } = settled
-  if (outcome === 'merged') return { ...answer, body: { ...answer.body, mergeId, absorbedId, position: positionToken(runtime, position) } }
+  const { outcome, absorbedId, position, revision } = settled
+  if (outcome === 'merged') return { ...answer, body: { ...answer.body, mergeId, absorbedId, revision, position: positionToken(runtime, position) } }
   const body = problem('merge-abandoned', 'One of the two was merged with another customer at the same moment.', { extensions: { mergeId, commandId } })
   return { status: body.status, body, commandId: answer.commandId }
 }
@@ -27,6 +27,6 @@ export const answerReversal = async (runtime: Runtime, answer: Answer): Promise<
   const { commandId, customerId, events } = Accepted.parse(answer.body)
   const mergeId = events.length === 0 ? undefined : await mergeReversedBy(runtime, customerId, commandId)
   if (mergeId === undefined) return answer
-  const position = await settleReversal(runtime, customerId, mergeId)
-  return position === undefined ? answer : { ...answer, body: { ...answer.body, mergeId, position: positionToken(runtime, position) } }
+  const settled = await settleReversal(runtime, customerId, mergeId)
+  return settled === undefined ? answer : { ...answer, body: { ...answer.body, mergeId, revision: settled.revision, position: positionToken(runtime, settled.position) } }
 }

@@ -14,7 +14,7 @@ import type { Runtime } from './runtime.ts'
  * each at the revision just read. Whoever comes upon one that stands still takes it on: the caller's own command, or the
  * process that follows the log; several at once do what one would. docs/architecture.md says why no ring can come about.
  */
-export type Outcome = { outcome: 'merged' | 'abandoned'; absorbedId: string; position: Position }
+export type Outcome = { outcome: 'merged' | 'abandoned'; absorbedId: string; position: Position; revision: number }
 
 const claimOf = async (runtime: Runtime, group: LoadedGroup, ownerId: string | null) => {
   const entry = await firstEntryOf(runtime, group)
@@ -46,7 +46,7 @@ export const settleMerge = async (runtime: Runtime, survivorId: string, mergeId:
       await step(absorbed.loaded, decideMerge(absorbed.state, { mergeId, into: survivorId }))
       return undefined
     }
-    if (survivor.state.openMerge?.mergeId !== mergeId) return { outcome: decided === 'declined' ? 'abandoned' : 'merged', absorbedId, position: laterOf(survivor, absorbed) }
+    if (survivor.state.openMerge?.mergeId !== mergeId) return { outcome: decided === 'declined' ? 'abandoned' : 'merged', absorbedId, position: laterOf(survivor, absorbed), revision: survivor.state.visibleRevision }
     const next = decided === 'declined'
       ? abandonMerge(survivor.state, { mergeId, absorbedId })
       : completeMerge(survivor.state, { mergeId, absorbedId }, await claimsOn(runtime, survivor, absorbed))
@@ -58,7 +58,7 @@ export const settleMerge = async (runtime: Runtime, survivorId: string, mergeId:
 const laterOf = (one: LoadedGroup, other: LoadedGroup): Position => (one.loaded.position > other.loaded.position ? one.loaded.position : other.loaded.position)
 
 /** Whose a survivor is by those it is made of now: by itself, and each that it has absorbed. */
-const claimsLeft = async (runtime: Runtime, survivor: LoadedGroup): Promise<Claim[]> => {
+export const claimsLeft = async (runtime: Runtime, survivor: LoadedGroup): Promise<Claim[]> => {
   const left = [await claimOf(runtime, { ...survivor, members: [] }, ownerByItself(survivor.state))]
   for (const member of survivor.members) left.push(await claimOf(runtime, member, ownerOf(member.state)))
   return inOrderOfEntry(left)
@@ -78,8 +78,8 @@ const settleAbove = async (runtime: Runtime, customerId: string, mergeId: string
   await settleAbove(runtime, into, mergeId, step)
 }
 
-/** Brings a reversal to its end: on the survivor, and what was given is the other's. */
-export const settleReversal = async (runtime: Runtime, absorbedId: string, mergeId: string): Promise<Position | undefined> => {
+/** Brings a reversal to its end: on the survivor, and what was given is the other's. Answers from where it can be read, and the revision of the customer given back. */
+export const settleReversal = async (runtime: Runtime, absorbedId: string, mergeId: string): Promise<{ position: Position; revision: number } | undefined> => {
   const reversal = await beginningOf(runtime, absorbedId, isReversal, mergeId)
   if (!reversal) return undefined
   const { from, give } = reversal.event.data
@@ -94,6 +94,7 @@ export const settleReversal = async (runtime: Runtime, absorbedId: string, merge
   await settleAbove(runtime, from, mergeId, step)
   await handOver(runtime, reversal)
   const beside = await handOverBeside(runtime, reversal)
-  const own = laterOf(await groupAt(runtime, from), await groupAt(runtime, absorbedId))
-  return own > beside ? own : beside
+  const absorbed = await groupAt(runtime, absorbedId)
+  const own = laterOf(await groupAt(runtime, from), absorbed)
+  return { position: own > beside ? own : beside, revision: absorbed.state.visibleRevision }
 }

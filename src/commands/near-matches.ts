@@ -1,4 +1,4 @@
-import { MOST_CANDIDATES, nearMatchRule, type FoundNearMatches } from '../domain/customer/near-matches.ts'
+import { MOST_CANDIDATES, nearMatchRule, type FoundNearMatches, type NearMatch } from '../domain/customer/near-matches.ts'
 import type { Customer } from '../domain/customer/customer.ts'
 import { normaliseIdentifier, type Identifier } from '../domain/customer/identifier.ts'
 import { checkFields, type FieldValue } from '../domain/category/template.ts'
@@ -34,6 +34,8 @@ export type NearMatchFinder = {
   ofWouldBe: (wouldBe: Pick<WouldBe, 'profile' | 'identities'>, search: Search) => Promise<FoundNearMatches>
   /** Of one who is here, as late as a position: waits for the read model to get there. Empty for one who is not matched. */
   ofCustomer: (customerId: string, after: Position, search: Search) => Promise<Exclude<FoundNearMatches, 'unavailable'>>
+  /** How alike two are, as late as a position. Undefined where that cannot be known yet, and where they cannot be one. */
+  ofPair: (customerIds: readonly [string, string], after: Position, weights: VersionedWeights) => Promise<Pick<NearMatch, 'score' | 'reasons'> | undefined>
 }
 
 type Described = { category?: string | undefined; name?: string | undefined; fields?: Record<string, FieldValue> | undefined; identifiers: readonly Identifier[] }

@@ -22,7 +22,7 @@ const ofCommands = {
   'idempotency-key-reused': { status: 422, title: 'This idempotency key was used for another command', retryable: false, advice: 'Use a new key for a new command; repeat a command with the body it had.' },
   'precondition-failed': { status: 412, title: 'The record has changed since it was read', retryable: false, advice: 'Read it again, decide again, and send its new ETag as If-Match.' },
   contention: { status: 409, title: 'Too many changes to the same thing at once', retryable: true, advice: 'Nothing happened. Send it again after a moment, with the same key.' },
-  'merge-abandoned': { status: 409, title: 'Another merge came first', retryable: false, advice: 'One of the two was merged with another customer at the same moment. Look at both, and decide anew under another key.' },
+  'merge-abandoned': { status: 409, title: 'Another merge came first', retryable: false, advice: 'One of the two was being merged as well at the same moment, with another customer or the other way round. Look at both: if they are two still, merge them anew, under another key.' },
   'role-not-permitted': { status: 403, title: 'This role may not send this command', retryable: false, advice: 'docs/commands.md lists who may send what; use a token of another role.' },
   'command-too-large': { status: 422, title: 'The events of this command are too large', retryable: false, advice: 'Split it: one command may make 512 KiB of events.' },
   'log-unavailable': { status: 503, title: 'The log is out of reach', retryable: true, advice: 'It is not known whether the command was taken. Send it again with the same key: it happens once.' },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { complainingCustomer, complaint, streamName as complaintStream } from '../domain/complaint/complaint.ts'
+import { complainingCustomer, complaint, streamName as complaintStream, type OpenComplaint } from '../domain/complaint/complaint.ts'
 import type { Customer } from '../domain/customer/customer.ts'
 import { asOne, everyone } from '../domain/customer/group.ts'
 import type { PeriodWithFacts } from '../domain/customer/protecting.ts'
@@ -33,10 +33,11 @@ export const lodgedSince = async (store: EventStore, after: Position): Promise<{
 const inWholeLog = ({ store }: Runtime): ComplaintFinder => async (customerIds) =>
   (await lodgedSince(store, 0n)).filter(({ customerId }) => customerIds.includes(customerId)).map(({ complaintId }) => complaintId)
 
-const hasOpenComplaint = async (runtime: Runtime, customerIds: readonly string[]): Promise<boolean> => {
+/** The complaints that are these customers' at this moment. */
+export const complaintsOf = async (runtime: Runtime, customerIds: readonly string[]): Promise<OpenComplaint[]> => {
   const complaintIds = await (runtime.findComplaints ?? inWholeLog(runtime))(customerIds)
   const states = await Promise.all([...new Set(complaintIds)].map((complaintId) => load(runtime, complaint, complaintStream(complaintId))))
-  return states.some(({ state }) => state.status === 'open' && customerIds.includes(complainingCustomer(state) ?? ''))
+  return states.flatMap(({ state }) => (state.status !== 'none' && customerIds.includes(complainingCustomer(state) ?? '') ? [state] : []))
 }
 
 /** What the streams beside those of a customer, and of all it has absorbed, say at this moment. */
@@ -45,7 +46,7 @@ const factsOf = async (runtime: Runtime, group: LoadedGroup): Promise<Facts> => 
   const [engagements, bought, openComplaint] = await Promise.all([
     Promise.all(ids.map((customerId) => load(runtime, engagement, engagementStream(customerId)))),
     Promise.all(ids.map((customerId) => load(runtime, purchases, purchasesStream(customerId)))),
-    hasOpenComplaint(runtime, ids),
+    complaintsOf(runtime, ids).then((all) => all.some(({ status }) => status === 'open')),
   ])
   return {
     followedUpAt: latest(...engagements.map(({ state }) => state.followedUpAt)),

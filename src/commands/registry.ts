@@ -31,10 +31,11 @@ import type { CommandDefinition } from './definition.ts'
 import { placeCorrection } from './correcting.ts'
 import { previewHandover } from './handover-plan.ts'
 import { handle, refuseRole, type Answer, type Envelope } from './handle.ts'
-import { previewMerge } from './merge-preview.ts'
+import { previewMerge, previewReversal } from './merge-preview.ts'
 import { answerMerge, answerReversal } from './merge-answers.ts'
 import { placeWithFacts } from './protection-facts.ts'
-import { placeInGroup, placeMerge, placeReversal, placeWhereBought, type Fact } from './placing.ts'
+import { placeCase, placeClosing, placeWhereBought, placeWhereRecorded, placeReversal } from './placing-beside.ts'
+import { placeInGroup, placeMerge, type Fact } from './placing.ts'
 import { checkText } from './text.ts'
 import { wouldBeEntered } from './near-matches.ts'
 import { problem } from './problem.ts'
@@ -173,9 +174,9 @@ const ofComplaint = <Body extends { complaintId?: string | undefined }>(
     ...(customerOf ? { customerOf } : {}),
   })
 
-const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, DuplicateCase, DuplicateCaseEvent>['decide']): Command =>
+const ofCase = <Body extends { caseId: string }>(name: string, summary: Summary, right: Right, schema: z.ZodType<Body>, decide: CommandDefinition<Body, DuplicateCase, DuplicateCaseEvent>['decide'], place?: CommandDefinition<Body, DuplicateCase, DuplicateCaseEvent>['place']): Command =>
   register({
-    name, summary, right, schema, decide, creates: false,
+    name, summary, right, schema, decide, creates: false, ...(place ? { place } : {}),
     decider: duplicateCase,
     idName: 'caseId',
     target: (body) => body.caseId,
@@ -268,6 +269,7 @@ export const registry: readonly Command[] = [
     idName: 'customerId',
     target: (body) => body.absorbedId,
     place: placeReversal,
+    preview: previewReversal,
     customerOf: (body) => body.absorbedId,
     customersOf: (_body, state) => (state.absorption === null ? [] : [state.absorption.into]),
     refusal: (_state, _body, caller, organisation, survivor) => (survivor ? refusalFor('direct', caller, survivor, organisation) : undefined),
@@ -288,18 +290,19 @@ export const registry: readonly Command[] = [
 
   besideCustomer(purchases.purchases, 'record-purchase', { en: 'Record a purchase', zh: '登记购买' }, purchases.RecordPurchase, purchases.recordPurchase, { place: placeWhereBought }),
   besideCustomer(purchases.purchases, 'record-refund', { en: 'Record a refund', zh: '登记退款' }, purchases.RecordRefund, purchases.recordRefund, { place: placeWhereBought }),
-  besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, { fromOutside: (body) => body.direction === 'inbound' }),
+  besideCustomer(engagement.engagement, 'record-interaction', { en: 'Record an interaction', zh: '登记互动' }, engagement.RecordInteraction, engagement.recordInteraction, { fromOutside: (body) => body.direction === 'inbound', place: placeWhereRecorded }),
 
-  register({
+  register<judging.PlacedCase, DuplicateCase, DuplicateCaseEvent>({
     name: 'open-duplicate-case', summary: { en: 'Say that two customers may be one', zh: '提出疑似重复' }, right: 'judge', schema: judging.OpenDuplicateCase, decide: judging.open, creates: true,
     decider: duplicateCase,
+    place: placeCase,
     idName: 'caseId',
     target: (body) => caseIdOf(body.customerIds),
     customersOf: (body) => body.customerIds,
   }),
   ofCase('confirm-duplicate-case', { en: 'Two customers are one', zh: '确认重复' }, 'judge', judging.ConfirmDuplicateCase, judging.confirm),
   ofCase('dismiss-duplicate-case', { en: 'Two customers are not one', zh: '排除重复' }, 'judge', judging.DismissDuplicateCase, judging.dismiss),
-  ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close),
+  ofCase('close-duplicate-case', { en: 'The two have been merged', zh: '重复已合并' }, 'keep-time', judging.CloseDuplicateCase, judging.close, placeClosing),
 
   register<reports.ReportedRecord, RecordReport, RecordReportEvent>({
     name: 'report-record', summary: { en: 'Report a record as duplicate, in the wrong category or incomplete', zh: '举报客户记录' }, right: 'report', schema: reports.ReportRecord, decide: reports.report, creates: true,

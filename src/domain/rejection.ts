@@ -51,6 +51,8 @@ export const rejections = {
   'refund-exists': { status: 409, title: 'A refund with this id exists', receipt: true, advice: 'A refund is recorded once.' },
   'refund-too-large': { status: 409, title: 'Never more is refunded than was bought', receipt: true, advice: 'What can still be refunded is named here.' },
   'merge-in-progress': { status: 409, title: 'One of the customers is being merged at this moment', receipt: false, advice: 'Send it again after a moment: the other merge is decided by then.' },
+  'already-merged': { status: 409, title: 'The two are one customer already', receipt: true, advice: 'To let the other one stand for both, reverse-merge first, and merge anew.' },
+  'different-kinds': { status: 409, title: 'One is a person, the other an organisation', receipt: false, advice: 'They cannot be one customer. If one of them is in the wrong category, recategorise-customer first.' },
   'not-merged': { status: 409, title: 'This customer has not been absorbed by that merge', receipt: false, advice: 'GET /customers/{id}?redirect=false tells whether, and by which merge, it is part of another.' },
   'case-not-found': { status: 404, title: 'No such duplicate case', receipt: false, advice: 'Check the caseId; find cases with GET /duplicate-cases.' },
   'case-dismissed': { status: 409, title: 'The two customers were judged to be different', receipt: true, advice: 'With new evidence, open-duplicate-case with a note opens the case again.' },

@@ -24,7 +24,8 @@ export const InstantInput = z.iso.datetime({ offset: true, error: 'an instant, e
 export const StoredInstant = z.string()
 
 export const Reason = z.string().trim().min(1, 'a reason in words').max(2000)
-export const Name = z.string().trim().min(1, 'must not be empty').max(200)
+/** A name of which nothing can be seen is none. */
+export const Name = z.string().trim().min(1, 'must not be empty').max(200).regex(/^$|[\p{L}\p{N}\p{P}\p{S}]/u, 'must have a character that can be seen')
 
 /** Integer minor units (fen) and an ISO 4217 code. */
 export const Money = z.strictObject({ amount: z.int(), currency: z.string().regex(/^[A-Z]{3}$/, 'an ISO 4217 code such as CNY') })

@@ -2,9 +2,11 @@ import '@fastify/accepts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { groupAt } from '../commands/group.ts'
 import { positionToken } from '../commands/position.ts'
 import { streamName as complaintStream } from '../domain/complaint/complaint.ts'
 import { streamName as customerStream } from '../domain/customer/events.ts'
+import { everyone } from '../domain/customer/group.ts'
 import { domainEvent, type DomainEvent } from '../domain/events.ts'
 import { streamName as engagementStream } from '../domain/engagement/engagement.ts'
 import { streamName as purchasesStream } from '../domain/purchases/purchases.ts'
@@ -47,9 +49,11 @@ export const historyRoutes = (services: Services) => async (app: FastifyInstance
 
   /** The events of the customer and of what lies beside it. Streams of one customer are short. */
   const eventsOf = async (customerId: string, waitFor: bigint | undefined): Promise<RecordedEvent[]> => {
-    const { result: lodged } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, [customerId]))
+    // What was bought, said and complained of stays with the record it was entered for, and is the survivor's to show.
+    const ids = everyone(await groupAt(runtime, customerId)).map((one) => one.customerId)
+    const { result: lodged } = await readModels.query(complaints, { after: waitFor }, (db, schema) => complaintsOf(db, schema, ids))
     const { result: reportIds } = await readModels.query(recordReports, { after: waitFor }, (db, schema) => reportsOf(db, schema, customerId))
-    const streams = [customerStream(customerId), purchasesStream(customerId), engagementStream(customerId), ...lodged.map(({ complaintId }) => complaintStream(complaintId)), ...reportIds.map(reportStream)]
+    const streams = [customerStream(customerId), ...ids.map(purchasesStream), ...ids.map(engagementStream), ...lodged.map(({ complaintId }) => complaintStream(complaintId)), ...reportIds.map(reportStream)]
     const events = (await Promise.all(streams.map((stream) => Array.fromAsync(runtime.store.readStream(stream))))).flat()
     return events.sort((one, other) => (one.position < other.position ? -1 : 1))
   }
@@ -57,7 +61,7 @@ export const historyRoutes = (services: Services) => async (app: FastifyInstance
   typed.get('/customers/:customerId/history', {
     schema: {
       tags: ['audit'], operationId: 'get-history', summary: 'What happened with this customer, in words 客户历程', params: CustomerParams,
-      description: 'Every event of the customer, its complaints, reports, purchases and contacts, in log order: what, who, when, why, under which policy, on what evidence. Accept: text/csv or application/x-ndjson exports all of it.',
+      description: 'Every event of the customer, its complaints, reports, purchases and contacts (also of all that was merged into it), in log order: what, who, when, why, under which policy, on what evidence. Accept: text/csv or application/x-ndjson exports all of it.',
       querystring: z.strictObject({ language: z.enum(languages).optional().describe('Else as Accept-Language says; en unless told'), ...After, ...Page }),
       response: { 200: exported(z.object({ customerId: z.string(), items: z.array(EntryBody) })), ...problemResponses(400, 401, 403, 404, 503) },
     },

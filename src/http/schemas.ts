@@ -56,7 +56,7 @@ export const CustomerBody = z.object({
   mergedInto: z.string().nullable().describe('The customer that stands for it; only with redirect=false'),
   enteredBy: z.string().nullable(),
   changedAt: z.string().nullable(),
-  identifiers: z.array(z.object({ kind: z.string(), value: z.string().nullable() })),
+  identifiers: z.array(z.object({ kind: z.string(), issuer: z.string().optional().describe('Of an other one: who issued it'), value: z.string().nullable().describe('In its normal form') })),
   contacts: z.array(z.object({ contactId: z.string(), name: z.string().nullable(), fields: Fields })),
   shares: z.array(z.object({ with: z.object({ kind: z.string(), id: z.string() }), access: z.string(), until: z.string().nullable().describe('When it ends by itself') })),
   asOf: AsOfBody,

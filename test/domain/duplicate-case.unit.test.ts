@@ -25,8 +25,22 @@ describe('a duplicate case', () => {
 
   it('is opened by detection with what speaks for it, and by a person in words', () => {
     given(duplicateCase, []).when(open(), found, bySystem()).then([opened])
-    given(duplicateCase, []).when(open(), { customerIds: pair, reasons: [], note: person.said }, by('clerk'))
+    given(duplicateCase, []).when(open(), { customerIds: pair, note: person.said }, by('clerk'))
       .then([{ type: 'DuplicateCaseOpened', data: { customerIds: ['a', 'c'], openedBy: 'person', score: null, reasons: [], weightsVersion: null, note: said } }])
+  })
+
+  it('opened by a person is as alike as the matcher says, and nobody else', () => {
+    given(duplicateCase, []).when(open(), { ...found, note: person.said }, by('clerk')).then({ rejected: 'not-permitted' })
+    given(duplicateCase, []).when(open(), found, bySystem('clerk')).then({ rejected: 'not-permitted' })
+    const alike = { score: 14.5, reasons: [{ comparison: 'phone' as const, level: 'same' as const, bits: 14.5 }], weightsVersion: 3 }
+    given(duplicateCase, []).when(open(), { customerIds: pair, found: alike }, by('clerk')).then([{ type: 'DuplicateCaseOpened', data: { customerIds: ['a', 'c'], openedBy: 'person', ...alike, note: null } }])
+  })
+
+  it('is of two: not of those that are one already', () => {
+    given(duplicateCase, []).when(open(), { customerIds: pair, isOne: true }, by('clerk')).then({ rejected: 'case-merged' })
+    given(duplicateCase, []).when(open(), { ...found, isOne: true }, bySystem()).then([])
+    given(duplicateCase, [opened]).when(judging.close, { caseId, mergeId: 'm', isOne: false }).then([])
+    given(duplicateCase, [opened]).when(judging.close, { caseId, mergeId: 'm', isOne: true }).then([merged])
   })
 
   it('is not opened of a customer that does not exist', () => {
@@ -36,10 +50,10 @@ describe('a duplicate case', () => {
 
   it('is never raised again by detection once it was judged; by a person who says what is new', () => {
     for (const past of [[opened], [opened, dismissed], [opened, confirmed], [opened, confirmed, merged]]) given(duplicateCase, past).when(open(), found, bySystem()).then([])
-    given(duplicateCase, [opened, dismissed]).when(open(), { customerIds: pair, reasons: [] }, by('clerk')).then({ rejected: 'reason-required' })
-    given(duplicateCase, [opened, dismissed]).when(open(), { customerIds: pair, reasons: [], note: person.said }, by('clerk'))
+    given(duplicateCase, [opened, dismissed]).when(open(), { customerIds: pair }, by('clerk')).then({ rejected: 'reason-required' })
+    given(duplicateCase, [opened, dismissed]).when(open(), { customerIds: pair, note: person.said }, by('clerk'))
       .then([{ type: 'DuplicateCaseOpened', data: { customerIds: ['a', 'c'], openedBy: 'person', score: null, reasons: [], weightsVersion: null, note: said } }])
-    given(duplicateCase, [opened, merged]).when(open(), { customerIds: pair, reasons: [], note: person.said }, by('clerk')).then({ rejected: 'case-merged' })
+    given(duplicateCase, [opened, merged]).when(open(), { customerIds: pair, note: person.said }, by('clerk')).then({ rejected: 'case-merged' })
   })
 
   it('is confirmed or dismissed once', () => {

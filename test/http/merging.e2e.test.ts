@@ -51,6 +51,8 @@ describe('two customers that are one', { timeout: 60_000 }, () => {
     const moved = await zhao.get(`/customers/${second}?after=${merged.position}`)
     expect({ status: moved.status, location: moved.headers.get('location'), body: moved.json }).toEqual({ status: 308, location: `/customers/${first}?after=${merged.position}`, body: { customerId: second, mergedInto: first } })
     const whole = await read(zhao, first, merged.position)
+    // What it answered is where the survivor stands: the next command may name it.
+    expect(whole.revision).toBe(merged.revision)
     expect(whole).toMatchObject({ customerId: first, name: '深圳市腾云贸易', ownerId: 'zhao', absorbed: [second], fields: { address: '深圳市南山区 1 号' }, contacts: [{ name: '韩梅梅' }] })
     expect(whole.identifiers.map((one) => one.value).toSorted()).toEqual([firstMobile, secondMobile].toSorted())
     expect((await chief.get(`/customers/${second}?redirect=false`)).json).toMatchObject({ customerId: second, mergedInto: first, name: '深圳市腾云贸易' })
@@ -108,6 +110,47 @@ describe('two customers that are one', { timeout: 60_000 }, () => {
     for (const part of ['Bought for 88.00 CNY (SH-1), of which 8.00 CNY (TK-1) was given back', 'Contact by phone, inbound, for courtesy']) expect(told).toContain(part)
     expect(refused(await system.send('record-refund', { customerId: first, refundId: 'TK-2', purchaseId: 'SH-1', at, amount: { amount: 1, currency: 'CNY' } }), 404, 'purchase-not-found')['customerId']).toBe(second)
     expect(refused(await system.send('record-refund', { customerId: second, refundId: 'TK-2', purchaseId: 'SH-1', at, amount: { amount: 8001, currency: 'CNY' } }), 409, 'refund-too-large')['refundable']).toEqual({ amount: 8000, currency: 'CNY' })
+  })
+
+  it('show the survivor all of both, and go back with what was entered for each; dry runs say so before', async () => {
+    const system = service.as('system')
+    const mobile = nextMobile()
+    const { customerId: kept } = await enter(zhao, { customerId: 'kept', name: '甲方', identifiers: [{ kind: 'mobile', value: nextMobile() }] })
+    const { customerId: gone } = await enter(li, { customerId: 'gone', name: '乙方' })
+    const at = new Date(Date.now() - 60_000).toISOString()
+    const bought = { purchaseId: 'SH-7', at, amount: { amount: 9_000_000, currency: 'CNY' } }
+    accepted(await system.send('record-purchase', { customerId: gone, ...bought }))
+    accepted(await li.send('record-interaction', { customerId: gone, interactionId: 'call-7', channel: 'phone', direction: 'inbound', purpose: 'courtesy' }))
+    accepted(await li.send('lodge-complaint', { complaintId: 'late-7', customerId: gone, class: 'service', severity: 'minor', channel: 'phone', description: '送货太晚' }))
+    const opened = accepted(await zhao.send('open-duplicate-case', { customerIds: [kept, gone], note: '同一家' }))
+    expect(z.looseObject({ score: z.number() }).parse((await zhao.get(`/duplicate-cases/${String(opened['caseId'])}?after=${opened.position}`)).json).score).toBeLessThan(20)
+    const merge = { customerIds: [kept, gone], reason: '同一客户' }
+    expect(Preview.parse((await chief.send('merge-customers', merge, { dryRun: true })).json).merge.counts).toEqual({ contacts: 0, identifiers: 2, purchases: 1, interactions: 1, complaints: 1 })
+    accepted(await chief.send('merge-customers', merge))
+    refused(await chief.send('merge-customers', { ...merge, survivorId: gone }), 409, 'already-merged')
+
+    // Bought and said once, whichever of the two it is sent for; and it counts for the survivor.
+    expect(accepted(await system.send('record-purchase', { customerId: kept, ...bought }))).toMatchObject({ customerId: gone, redirectedFrom: kept, events: [] })
+    expect(accepted(await zhao.send('record-interaction', { customerId: kept, interactionId: 'call-7', channel: 'phone', direction: 'inbound', purpose: 'courtesy' })).events).toEqual([])
+    await until(async () => (await read(zhao, kept)).stage === 'active' && (await read(zhao, kept)).tier === 'preferred')
+    const history = JSON.stringify((await zhao.get(`/customers/${kept}/history`)).json)
+    for (const part of ['SH-7', 'Contact by phone', 'late-7']) expect(history).toContain(part)
+
+    // Entered for the absorbed since, it goes back with that one, but for what is kept.
+    const told = { title: '经理', role: 'influencer', mobile: '13700137009', email: 'a@example.com' }
+    for (const name of ['随行', '留下']) accepted(await zhao.send('add-contact', { customerId: gone, name, fields: told }))
+    const added = accepted(await zhao.send('add-identifier', { customerId: gone, identifier: { kind: 'mobile', value: mobile } }))
+    const stays = (await read(zhao, kept, added.position)).contacts.find(({ name }) => name === '留下')?.contactId ?? ''
+    const reverse = { absorbedId: gone, reason: '不是同一客户', keep: { contacts: [stays], purchases: ['SH-7'] } }
+    expect((await chief.send('reverse-merge', reverse, { dryRun: true })).json).toMatchObject({ reversal: {
+      survivor: { customerId: kept, ownerId: 'zhao', name: '甲方', counts: { contacts: 1, identifiers: 1, purchases: 1, interactions: 0, complaints: 0 } },
+      absorbed: { customerId: gone, ownerId: 'li', name: '乙方', counts: { contacts: 1, identifiers: 2, purchases: 0, interactions: 1, complaints: 1 } },
+    } })
+    const back = accepted(await chief.send('reverse-merge', reverse))
+    const [one, other] = [await read(zhao, kept, back.position), await read(li, gone, back.position)]
+    expect(one.contacts.map(({ name }) => name)).toEqual(['留下'])
+    expect({ contacts: other.contacts.map(({ name }) => name), mobiles: other.identifiers.length, revision: other.revision }).toEqual({ contacts: ['随行'], mobiles: 2, revision: back.revision })
+    expect(other.identifiers.map(({ value }) => value)).toContain(mobile)
   })
 
   it('are refused to whoever is not over both, and told what is wrong', async () => {

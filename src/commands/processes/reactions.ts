@@ -1,6 +1,6 @@
 import { asOne, everyone } from '../../domain/customer/group.ts'
 import { activateByPurchase, assessSpend } from '../../domain/customer/lifecycle.ts'
-import type { Context, Decision } from '../../domain/decider.ts'
+import type { Context, Decision, Instant } from '../../domain/decider.ts'
 import { domainEvent, type DomainEvent } from '../../domain/events.ts'
 import { caseIdOf, duplicateCase, streamName as caseStream } from '../../domain/duplicate-case/duplicate-case.ts'
 import { netSpend, ownPurchases, purchases, streamName } from '../../domain/purchases/purchases.ts'
@@ -27,14 +27,20 @@ type Reaction = { process: string; kinds: readonly string[]; types?: readonly st
 /** A purchase makes a deal of a target or prospect, and speaks for a tier. Only what would change something is sent. */
 const purchaseMade: React = async (runtime, one, stored) => {
   if (one.kind !== 'purchases' || (one.event.type !== 'PurchaseRecorded' && one.event.type !== 'PurchaseTakenOver')) return []
-  const customerId = one.id
-  const { purchaseId, at } = one.event.data
+  return spokenFor(runtime, one.id, one.event.data, stored)
+}
+
+/** What the purchases of a customer, and of all it is made of, speak for; `purchase`: the one that is looked at, else their first. */
+const spokenFor = async (runtime: Runtime, customerId: string, purchase: { purchaseId: string; at: Instant } | undefined, stored: RecordedEvent): Promise<Intent[]> => {
   const group = await groupOf(runtime, customerId)
   const state = asOne(group)
   const all = await Promise.all(everyone(group).map((member) => load(runtime, purchases, streamName(member.customerId))))
   const spend = new Map<string, number>()
   for (const bought of all) for (const [currency, amount] of netSpend(bought.state)) spend.set(currency, (spend.get(currency) ?? 0) + amount)
   const revision = all.reduce((sum, bought) => sum + bought.head.revision, 0)
+  const [first] = all.flatMap(({ state: { purchases: bought } }) => [...bought].flatMap(([purchaseId, { at, givenTo }]) => (givenTo === null ? [{ purchaseId, at }] : []))).toSorted((earlier, later) => (earlier.at < later.at ? -1 : 1))
+  if (!first) return []
+  const { purchaseId, at } = purchase ?? first
   const context: Context = {
     now: runtime.now().toISOString(), caller: { actor: '', role: 'system', employeeId: null, onBehalfOf: null }, organisation: runtime.organisation.current(),
     commandId: '', newId: (what) => what, identityOf: runtime.keyedHash.identity,
@@ -71,7 +77,9 @@ const mergeMoved: React = async (runtime, one, stored) => {
     case 'CustomerMerged': {
       const { mergeId, absorbedId } = event.data
       const there = (await casesOf(absorbedId)).filter(({ state }) => state.status !== 'none' && state.status !== 'merged')
-      return there.map(({ caseId }) => ({ command: 'close-duplicate-case', key: `close/${mergeId}/${caseId}`, body: { caseId, mergeId }, ...cause }))
+      const closing = there.map(({ caseId }) => ({ command: 'close-duplicate-case', key: `close/${mergeId}/${caseId}`, body: { caseId, mergeId }, ...cause }))
+      // What the absorbed bought is the survivor's as well: it may make a deal of it, and speak for a tier.
+      return [...closing, ...(await spokenFor(runtime, id, undefined, stored))]
     }
     case 'MergeUndone': {
       const { mergeId, absorbedId } = event.data

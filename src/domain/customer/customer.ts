@@ -22,9 +22,12 @@ export type Customer = Merging & {
   category: string
   name: string | undefined
   fields: FieldValues
-  contacts: ReadonlyMap<string, { name: string | undefined; fields: FieldValues }>
+  /** `enteredFor`: the absorbed customer it was entered for, since they were merged. */
+  contacts: ReadonlyMap<string, { name: string | undefined; fields: FieldValues; enteredFor?: string | undefined }>
   removedContacts: ReadonlySet<string>
-  identifiers: ReadonlyMap<string, { kind: IdentifierKind; value: string | undefined }>
+  /** Identities it held once and gave up. */
+  released: ReadonlySet<string>
+  identifiers: ReadonlyMap<string, { kind: IdentifierKind; value: string | undefined; enteredFor?: string | undefined }>
   enteredBy: string | null
   /** Changes of owner in order of effective time, ties by revision. The first is the entry itself, without owner. */
   ownership: OwnershipChanges
@@ -41,7 +44,7 @@ export type Customer = Merging & {
 
 const nobody: Customer = {
   ...neverMerged, status: 'none', visibleRevision: -1, epoch: 0, fences: 0, createdBy: '', category: '', name: undefined, fields: {}, contacts: new Map(), removedContacts: new Set(),
-  identifiers: new Map(), enteredBy: null, ownership: null, shares: [], protection: unprotected, stage: '', stageSince: '', tier: '', proposedTiers: new Set(), disputes: new Set(),
+  identifiers: new Map(), released: new Set(), enteredBy: null, ownership: null, shares: [], protection: unprotected, stage: '', stageSince: '', tier: '', proposedTiers: new Set(), disputes: new Set(),
 }
 
 const plain = (fields: StoredFields): FieldValues => merge({}, fields)
@@ -80,18 +83,18 @@ const apply = (state: Customer, event: Recorded<CustomerEvent>): Customer => {
     case 'CustomerRecategorised':
       return { ...state, ...chosenByHand(state, event.data), category: event.data.to, fields: merge(state.fields, event.data.fields) }
     case 'ContactAdded':
-      return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { name: reveal(event.data.name), fields: plain(event.data.fields) }) }
+      return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { name: reveal(event.data.name), fields: plain(event.data.fields), enteredFor: event.data.enteredFor }) }
     case 'ContactChanged': {
       const before = state.contacts.get(event.data.contactId)
       const name = event.data.name ? reveal(event.data.name) : before?.name
-      return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { name, fields: merge(before?.fields ?? {}, event.data.fields) }) }
+      return { ...state, contacts: new Map(state.contacts).set(event.data.contactId, { ...before, name, fields: merge(before?.fields ?? {}, event.data.fields) }) }
     }
     case 'ContactRemoved':
       return { ...state, contacts: without(state.contacts, event.data.contactId), removedContacts: new Set(state.removedContacts).add(event.data.contactId) }
     case 'IdentifierAdded':
-      return { ...state, identifiers: new Map(state.identifiers).set(event.data.identity, { kind: event.data.kind, value: reveal(event.data.value) }) }
+      return { ...state, identifiers: new Map(state.identifiers).set(event.data.identity, { kind: event.data.kind, value: reveal(event.data.value), enteredFor: event.data.enteredFor }) }
     case 'IdentifierReleased':
-      return { ...state, epoch: state.epoch + 1, identifiers: without(state.identifiers, event.data.identity) }
+      return { ...state, epoch: state.epoch + 1, identifiers: without(state.identifiers, event.data.identity), released: new Set(state.released).add(event.data.identity) }
     case 'EntryAbandoned':
       return { ...state, epoch: state.epoch + 1, fences: state.fences + 1 }
     case 'OwnershipAssigned':

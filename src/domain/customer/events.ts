@@ -50,10 +50,11 @@ export const events = {
   }),
   ProfileChanged: z.object({ name: Personal(z.string()).optional(), fields: Fields, template: TemplateReference }),
   CustomerRecategorised: z.object({ from: z.string(), to: z.string(), reason: FreeText, fields: Fields, template: TemplateReference }),
-  ContactAdded: Contact.extend({ template: TemplateReference }),
+  /** `enteredFor`: the absorbed customer it was said of, which it goes back with. */
+  ContactAdded: Contact.extend({ template: TemplateReference, enteredFor: z.string().optional() }),
   ContactChanged: z.object({ contactId: z.string(), name: Personal(z.string()).optional(), fields: Fields, template: TemplateReference }),
   ContactRemoved: z.object({ contactId: z.string(), reason: FreeText.nullable() }),
-  IdentifierAdded: HeldIdentifier,
+  IdentifierAdded: HeldIdentifier.extend({ enteredFor: z.string().optional() }),
   IdentifierReleased: z.object({ kind: IdentifierKind, identity: z.string(), reason: FreeText.nullable() }),
   /** A fence: whatever this customer had reserved until here is void. Written by a rival, or by an attempt that gives up. */
   EntryAbandoned: z.object({ by: z.string() }),

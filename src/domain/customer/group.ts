@@ -51,6 +51,7 @@ export const asOne = (group: Group): Customer => {
     contacts: new Map(all.flatMap(({ state }) => [...state.contacts])),
     removedContacts: new Set(all.flatMap(({ state }) => [...state.removedContacts])),
     identifiers: new Map(all.flatMap(({ state }) => [...state.identifiers])),
+    released: new Set(all.flatMap(({ state }) => [...state.released])),
   }
 }
 

@@ -159,6 +159,14 @@ const residentId = (text: string): Checked => {
     : refuse('has a check character that does not fit the rest; one of the characters is wrong')
 }
 
+const Pair = z.tuple([z.string(), z.string()])
+/** An identifier as readers see it: an `other` one with its issuer apart, each in its normal form. */
+export const shownIdentifier = ({ kind, value }: { kind: string; value: string | null }): { kind: string; issuer?: string; value: string | null } => {
+  if (kind !== 'other' || value === null) return { kind, value }
+  const [issuer, number] = Pair.parse(JSON.parse(value))
+  return { kind, issuer, value: number }
+}
+
 /** Any other official number. As a JSON pair, no issuer and number can be mistaken for another issuer and number. */
 const other = (issuer: string, number: string): Checked => {
   // Upper-casing can take letters apart that NFKC then joins again (ΐ): without the second pass it would not be stable.

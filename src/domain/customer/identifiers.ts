@@ -5,7 +5,7 @@ import { Id, Reason } from '../values.ts'
 import type { Customer } from './customer.ts'
 import { subject, type CustomerEvent } from './events.ts'
 import { Identifier } from './identifier.ts'
-import { checkIdentifiers, incomplete, notFound } from './profile.ts'
+import { checkIdentifiers, enteredFor, incomplete, notFound, type EnteredFor } from './profile.ts'
 
 // Commands.
 export const AddIdentifier = z.strictObject({ customerId: Id, identifier: Identifier })
@@ -19,12 +19,12 @@ const check = (identifier: z.infer<typeof Identifier>, path: string, context: Co
 }
 
 // Decisions. Who else may hold the value is decided by its reservation, around these.
-export const addIdentifier = (state: Customer, command: z.infer<typeof AddIdentifier>, context: Context): Decision<CustomerEvent> => {
+export const addIdentifier = (state: Customer, command: z.infer<typeof AddIdentifier> & EnteredFor, context: Context): Decision<CustomerEvent> => {
   if (state.status === 'none') return notFound
   const { held, problems } = check(command.identifier, 'identifier', context)
   if (!held) return incomplete(problems)
   if (state.identifiers.has(held.identity)) return noChange
-  return { events: [{ type: 'IdentifierAdded', data: { ...held, value: personal(subject(command.customerId), held.value) } }] }
+  return { events: [{ type: 'IdentifierAdded', data: { ...held, value: personal(subject(command.customerId), held.value), ...enteredFor(command) } }] }
 }
 
 export const changeIdentifier = (state: Customer, command: z.infer<typeof ChangeIdentifier>, context: Context): Decision<CustomerEvent> => {
@@ -45,6 +45,6 @@ export const releaseIdentifier = (state: Customer, command: z.infer<typeof Relea
   if (state.status === 'none') return notFound
   const { held, problems } = check(command.identifier, 'identifier', context)
   if (!held) return incomplete(problems)
-  if (!state.identifiers.has(held.identity)) return noChange
+  if (!state.identifiers.has(held.identity)) return state.released.has(held.identity) ? noChange : reject('identifier-not-held', 'The identifier to be released is not held by this customer, and never was.')
   return { events: [{ type: 'IdentifierReleased', data: { kind: held.kind, identity: held.identity, reason: personal(subject(command.customerId), command.reason) } }] }
 }

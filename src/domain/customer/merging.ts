@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { noChange, personal, type Context, type Decision } from '../decider.ts'
+import { templateOf } from '../organisation/organisation.ts'
 import { reject, type FieldProblem, type Rejection } from '../rejection.ts'
 import { Id, Reason } from '../values.ts'
 import { ownerOf, type Customer } from './customer.ts'
@@ -21,14 +22,21 @@ export const MergeCustomers = z.strictObject({
 }).refine(({ customerIds, survivorId }) => survivorId === undefined || customerIds.includes(survivorId), { path: ['survivorId'], message: 'must be one of the two customers' })
 /** What is known once both were read: who stays, and which entry of all that become one was the first. */
 export type Settled = { survivorId: string; absorbedId: string; survivorBy: 'earliest-entry' | 'choice'; earliest: Entry }
-/** `null`: both are one customer already. */
-export type SettledMerge = z.infer<typeof MergeCustomers> & { settled?: Settled | null }
+/** `null`: both are one customer already, for which `standsFor` stands. */
+export type SettledMerge = z.infer<typeof MergeCustomers> & { settled?: Settled | null; standsFor?: string }
 
-const chosenElsewhere = ({ take, settled }: SettledMerge): FieldProblem[] => {
+const chosenElsewhere = ({ take, settled }: SettledMerge, known: ReadonlySet<string>): FieldProblem[] => {
   const both = [settled?.survivorId, settled?.absorbedId]
-  return [...(take.name === undefined ? [] : [['take/name', take.name]]), ...Object.entries(take.fields).map(([key, id]) => [`take/fields/${key}`, id])]
-    .flatMap(([path = '', id]) => (both.includes(id) ? [] : [{ path, message: 'must be one of the two customers' }]))
+  const chosen = [...(take.name === undefined ? [] : [['take/name', take.name]]), ...Object.entries(take.fields).map(([key, id]) => [`take/fields/${key}`, id])]
+  return [
+    ...Object.keys(take.fields).flatMap((key) => (known.has(key) ? [] : [{ path: `take/fields/${key}`, message: 'is not a field of either of the two' }])),
+    ...chosen.flatMap(([path = '', id]) => (both.includes(id) ? [] : [{ path, message: 'must be one of the two customers' }])),
+  ]
 }
+
+/** The fields that either of two has, or may have by its category. */
+const fieldsOfEither = (both: readonly Customer[], { organisation }: Context): Set<string> =>
+  new Set(both.flatMap((one) => [...Object.keys(one.fields), ...(templateOf(organisation, one.category)?.template.fields.map(({ key }) => key) ?? [])]))
 
 /** Whether a merge is under way that has to be decided first: tried again, it soon is. */
 const busy = (customer: Customer): Rejection | undefined =>
@@ -38,10 +46,12 @@ const busy = (customer: Customer): Rejection | undefined =>
 /** Begins a merge on the survivor. Whether it comes about, the absorbed customer's stream decides. */
 export const mergeCustomers = (state: Customer, command: SettledMerge, context: Context, _customer: Customer | null, [absorbed]: readonly (Customer | null)[]): Decision<CustomerEvent> => {
   const { settled, take, reason } = command
-  if (settled === null) return noChange
+  if (settled === null) return command.survivorId === undefined || command.standsFor === command.survivorId || command.standsFor === undefined ? noChange : reject('already-merged', `They are one customer already, for which ${command.standsFor} stands.`, { extensions: { survivorId: command.standsFor } })
   if (state.status === 'none' || !settled || !absorbed) return notFound
   const { survivorId, absorbedId, survivorBy, earliest } = settled
-  const problems = chosenElsewhere(command)
+  const [kind, other] = [state, absorbed].map((one) => templateOf(context.organisation, one.category)?.kind)
+  if (kind !== other) return reject('different-kinds', 'A person and an organisation cannot be one customer.')
+  const problems = chosenElsewhere(command, fieldsOfEither([state, absorbed], context))
   if (problems.length > 0) return reject('unknown-reference', 'A value can be taken from one of the two only.', { errors: problems })
   if (state.merges.has(absorbedId) || state.openMerge?.absorbedId === absorbedId) return noChange
   return busy(state) ?? busy(absorbed) ?? {

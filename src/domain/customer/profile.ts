@@ -100,7 +100,7 @@ const tells = (id: string, { kind, value: written }: Identifier, normal: string)
 }
 
 /** Identifiers in their normal form, and what is wrong with the others, or with the id somebody chose for the customer. */
-const checkIdentifiers = (identifiers: Identifier[], context: Context, chosenId = '') => {
+const checkIdentifiers = (identifiers: Identifier[], context: Pick<Context, 'identityOf'>, chosenId = '') => {
   const problems: FieldProblem[] = []
   const held = new Map<string, { kind: IdentifierKind; identity: string; value: string }>()
   identifiers.forEach((identifier, index) => {
@@ -190,7 +190,11 @@ export const recategorise = (state: Customer, command: z.infer<typeof Recategori
   return { events: [{ type: 'CustomerRecategorised', data: { from: state.category, to: command.category, reason: personal(of, command.reason), fields, template: inForce.reference } }], policies: decidedUnder(context) }
 }
 
-export const addContact = (state: Customer, command: z.infer<typeof AddContact>, context: Context): Decision<CustomerEvent> => {
+/** What placing adds to a command that was addressed to an absorbed customer and is carried out on its survivor. */
+export type EnteredFor = { enteredFor?: string | undefined }
+export const enteredFor = (command: EnteredFor): { enteredFor?: string } => (command.enteredFor === undefined ? {} : { enteredFor: command.enteredFor })
+
+export const addContact = (state: Customer, command: z.infer<typeof AddContact> & EnteredFor, context: Context): Decision<CustomerEvent> => {
   if (state.status === 'none') return notFound
   const contactId = context.newId('contact')
   if (state.contacts.has(contactId) || state.removedContacts.has(contactId)) return noChange
@@ -199,7 +203,7 @@ export const addContact = (state: Customer, command: z.infer<typeof AddContact>,
   const { values, problems } = checkFields(inForce.template.contactFields, command.fields, requiredAt(context.organisation, state.stage), 'fields')
   if (problems.length > 0) return incomplete(problems)
   const of = contactSubject(contactId)
-  return { events: [{ type: 'ContactAdded', data: { contactId, name: personal(of, command.name), fields: difference(inForce.template.contactFields, {}, values, of), template: inForce.reference } }], policies: decidedUnder(context) }
+  return { events: [{ type: 'ContactAdded', data: { contactId, name: personal(of, command.name), fields: difference(inForce.template.contactFields, {}, values, of), template: inForce.reference, ...enteredFor(command) } }], policies: decidedUnder(context) }
 }
 
 export const changeContact = (state: Customer, command: z.infer<typeof ChangeContact>, context: Context): Decision<CustomerEvent> => {

@@ -28,11 +28,34 @@ export const ReverseMerge = z.strictObject({
     identifiers: z.array(Identifier).max(20).default([]),
     ...beside,
   }).default({ contacts: [], identifiers: [], purchases: [], interactions: [], complaints: [] }).describe('What is the survivor’s now and goes with the customer given back'),
-  keep: z.strictObject(beside).default({ purchases: [], interactions: [], complaints: [] }).describe('What is recorded for the customer given back and stays with the survivor'),
+  keep: z.strictObject({
+    contacts: z.array(Id).max(100).default([]),
+    identifiers: z.array(Identifier).max(20).default([]),
+    ...beside,
+  }).default({ contacts: [], identifiers: [], purchases: [], interactions: [], complaints: [] }).describe('What was entered or recorded for the customer given back since, and stays with the survivor'),
 })
 /** Of what was named: which of it the survivor has, and which the absorbed. */
 export type HeldBeside = Record<BesideKind, { survivor: ReadonlySet<string>; absorbed: ReadonlySet<string> }>
-export type ReversalWithBeside = z.infer<typeof ReverseMerge> & { held?: HeldBeside }
+/** `parts`: the absorbed customer, and all it is made of. */
+export type ReversalWithBeside = z.infer<typeof ReverseMerge> & { held?: HeldBeside; parts?: readonly string[] }
+
+/** The contacts and identifiers that leave the survivor: those named, and those entered for the absorbed, but for what is to stay. */
+export const givenBack = (into: Customer, { absorbedId, give, keep, parts = [absorbedId] }: ReversalWithBeside, context: Pick<Context, 'identityOf'>) => {
+  const given = checkIdentifiers(give.identifiers, context)
+  const kept = checkIdentifiers(keep.identifiers, context)
+  const notOf = (path: string, contacts: readonly string[], { held, problems }: typeof given): FieldProblem[] => [
+    ...problems.map((problem) => ({ ...problem, path: `${path}/${problem.path}` })),
+    ...contacts.flatMap((contactId, index) => (into.contacts.has(contactId) ? [] : [{ path: `${path}/contacts/${index}`, message: 'is not a contact of the survivor' }])),
+    ...held.flatMap(({ identity }, index) => (into.identifiers.has(identity) ? [] : [{ path: `${path}/identifiers/${index}`, message: 'is not an identifier of the survivor' }])),
+  ]
+  const entered = <T extends { enteredFor?: string | undefined }>(of: ReadonlyMap<string, T>, stays: readonly string[]) =>
+    [...of].flatMap(([id, { enteredFor }]) => (enteredFor !== undefined && parts.includes(enteredFor) && !stays.includes(id) ? [id] : []))
+  return {
+    contacts: [...new Set([...give.contacts, ...entered(into.contacts, keep.contacts)])],
+    identities: [...new Set([...given.held.map(({ identity }) => identity), ...entered(into.identifiers, kept.held.map(({ identity }) => identity))])],
+    errors: [...notOf('give', give.contacts, given), ...notOf('keep', keep.contacts, kept)],
+  }
+}
 
 const one = { purchases: 'purchase', interactions: 'interaction', complaints: 'complaint' } as const
 
@@ -56,21 +79,17 @@ export const reverseMerge = (state: Customer, command: ReversalWithBeside, conte
     const reversed = command.mergeId === undefined ? [...state.decided.values()].includes('reversed') : state.decided.get(command.mergeId) === 'reversed'
     return reversed ? noChange : reject('not-merged', 'This customer has not been absorbed by that merge.', { extensions: { mergeId: absorption?.mergeId ?? null, into: absorption?.into ?? null } })
   }
-  const { held, problems } = checkIdentifiers(give.identifiers, context)
-  const errors = [
-    ...problems.map((problem) => ({ ...problem, path: `give/${problem.path}` })),
-    ...give.contacts.flatMap((contactId, index) => (into?.contacts.has(contactId) ? [] : [{ path: `give/contacts/${index}`, message: 'is not a contact of the survivor' }])),
-    ...held.flatMap(({ identity }, index) => (into?.identifiers.has(identity) ? [] : [{ path: `give/identifiers/${index}`, message: 'is not an identifier of the survivor' }])),
-    ...misplaced(command),
-  ]
-  if (errors.length > 0) return reject('unknown-reference', 'Only what is the survivor’s can be given, and only what is the absorbed customer’s kept.', { errors })
+  if (!into) return notFound
+  const { contacts, identities, errors: strangers } = givenBack(into, command, context)
+  const errors = [...strangers, ...misplaced(command)]
+  if (errors.length > 0) return reject('unknown-reference', 'What is named is not where it is said to be.', { errors })
   const facts = (named: Record<BesideKind, readonly string[]>) => ({ purchases: [...new Set(named.purchases)], interactions: [...new Set(named.interactions)], complaints: [...new Set(named.complaints)] })
   const moves = besideKinds.some((kind) => give[kind].length > 0 || keep[kind].length > 0)
   return {
     events: [{
       type: 'MergeReversed',
       data: {
-        mergeId: absorption.mergeId, from: absorption.into, ownerId: ownerOf(state), give: { contacts: [...new Set(give.contacts)], identities: held.map(({ identity }) => identity) },
+        mergeId: absorption.mergeId, from: absorption.into, ownerId: ownerOf(state), give: { contacts, identities },
         ...(moves ? { beside: { give: facts(give), keep: facts(keep) } } : {}), reason: personal(subject(command.absorbedId), reason),
       },
     }],

@@ -46,8 +46,9 @@ const faultsOf = (kind: Kind, weights: KindWeights): { path: string[]; message: 
     ...Object.entries(weights.comparisons).flatMap(([name, { levels }]) => {
       const expected = known.get(name)
       if (!expected) return [{ path: ['comparisons', name], message: 'is no comparison of this kind' }]
-      return [...expected, ...Object.keys(levels)].every((level) => expected.includes(level) && Object.hasOwn(levels, level)) ? []
-        : [{ path: ['comparisons', name, 'levels'], message: `must be ${expected.join(', ')}` }]
+      if (![...expected, ...Object.keys(levels)].every((level) => expected.includes(level) && Object.hasOwn(levels, level))) return [{ path: ['comparisons', name, 'levels'], message: `must be ${expected.join(', ')}` }]
+      const sum = Object.values(levels).reduce((all, { m }) => all + m, 0)
+      return Math.abs(sum - 1) < 0.02 ? [] : [{ path: ['comparisons', name, 'levels'], message: `its m must add up to 1, since two records of one customer agree at one of the levels; these add up to ${Number(sum.toPrecision(4))}` }]
     }),
   ]
 }

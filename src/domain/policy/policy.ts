@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { eventParser, noChange, type Decider, type Decision, type EventOf } from '../decider.ts'
-import { reject } from '../rejection.ts'
+import { eventParser, noChange, type Context, type Decider, type Decision, type EventOf } from '../decider.ts'
+import { reject, type FieldProblem } from '../rejection.ts'
 import { Reason, sameValue } from '../values.ts'
 import { policyKindNames, policyKinds, type PolicyKind } from './kinds.ts'
 
@@ -33,19 +33,31 @@ export const DefinePolicy = z.strictObject({ policy: z.enum(policyKindNames), va
 export const RevisePolicy = z.strictObject({ policy: z.enum(policyKindNames), value: Value, reason: Reason })
 
 // Decisions.
-const checked = (kind: PolicyKind, value: z.infer<typeof Value>) => {
+const CategoriesNamed = z.object({ categories: z.record(z.string(), z.unknown()).default({}), protection: z.object({ byCategory: z.record(z.string(), z.unknown()).default({}) }).nullable().default(null) })
+
+/** Categories a policy names that there are not: a slip would be a rule for nobody. */
+const unknownCategories = (value: z.infer<typeof Value>, { organisation }: Context): FieldProblem[] => {
+  const { categories, protection } = CategoriesNamed.parse(value)
+  const named = [...Object.keys(categories).map((id) => [id, `value/categories/${id}`]), ...Object.keys(protection?.byCategory ?? {}).map((id) => [id, `value/protection/byCategory/${id}`])]
+  return named.flatMap(([id = '', path = '']) => (organisation.categories.has(id) ? [] : [{ path, message: 'no category has this id' }]))
+}
+
+const checked = (kind: PolicyKind, value: z.infer<typeof Value>, context: Context) => {
   const parsed = policyKinds[kind].safeParse(value)
-  if (parsed.success) return undefined
+  if (parsed.success) {
+    const errors = kind === 'duplicates' || kind === 'ownership' ? unknownCategories(value, context) : []
+    return errors.length === 0 ? undefined : reject('invalid-policy', `The ${kind} policy names what there is not.`, { errors })
+  }
   return reject('invalid-policy', `The ${kind} policy has ${parsed.error.issues.length} fault(s).`, { errors: parsed.error.issues.map((issue) => ({ path: ['value', ...issue.path].join('/'), message: issue.message })) })
 }
 
-export const define = (state: Policy, command: z.infer<typeof DefinePolicy>): Decision<PolicyEvent> => {
+export const define = (state: Policy, command: z.infer<typeof DefinePolicy>, context: Context): Decision<PolicyEvent> => {
   if (state.version > 0) return sameValue(state.value, command.value) ? noChange : reject('policy-exists', `The ${command.policy} policy stands at version ${state.version}.`)
-  return checked(command.policy, command.value) ?? { events: [{ type: 'PolicyDefined', data: { policy: command.policy, version: 1, value: command.value } }] }
+  return checked(command.policy, command.value, context) ?? { events: [{ type: 'PolicyDefined', data: { policy: command.policy, version: 1, value: command.value } }] }
 }
 
-export const revise = (state: Policy, command: z.infer<typeof RevisePolicy>): Decision<PolicyEvent> => {
+export const revise = (state: Policy, command: z.infer<typeof RevisePolicy>, context: Context): Decision<PolicyEvent> => {
   if (state.version === 0) return reject('policy-not-found', `No ${command.policy} policy has been defined.`)
   if (sameValue(state.value, command.value)) return noChange
-  return checked(command.policy, command.value) ?? { events: [{ type: 'PolicyRevised', data: { policy: command.policy, version: state.version + 1, value: command.value, reason: command.reason } }] }
+  return checked(command.policy, command.value, context) ?? { events: [{ type: 'PolicyRevised', data: { policy: command.policy, version: state.version + 1, value: command.value, reason: command.reason } }] }
 }

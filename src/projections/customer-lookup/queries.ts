@@ -1,5 +1,6 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { z } from 'zod'
+import { shownIdentifier } from '../../domain/customer/identifier.ts'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import type { Organisation } from '../../domain/organisation/organisation.ts'
 import type { FieldProblem } from '../../domain/rejection.ts'
@@ -40,7 +41,7 @@ export type CustomerDetail = CustomerSummary & {
   mergedInto: string | null
   enteredBy: string | null
   changedAt: string | null
-  identifiers: { kind: string; value: string | null }[]
+  identifiers: { kind: string; issuer?: string; value: string | null }[]
   contacts: { contactId: string; name: string | null; fields: Record<string, StoredFieldValue> }[]
   shares: { with: { kind: string; id: string }; access: string; until: string | null }[]
 }
@@ -134,7 +135,7 @@ export const customerById = async (
   const shares = await sql<{ with_kind: string; with_id: string; access: string; until: Date | null }>`
     select with_kind, with_id, access, until from ${table(schema, 'share')} where customer_id = ${customerId} and ${viewer.all ? sql`true` : sql`(until is null or until > ${viewer.now}::timestamptz)`} order by with_kind, with_id`.execute(db)
   return {
-    ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.rows,
+    ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.rows.map(shownIdentifier),
     contacts: z.array(z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })).parse(contacts.rows)
       .map((contact) => ({ contactId: contact.contact_id, name: contact.name, fields: { ...contact.fields, ...contact.personal_fields } })),
     shares: shares.rows.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })),

@@ -5,7 +5,7 @@ import { featuresOf, type Features } from '../../domain/matching/features.ts'
 import type { MatchProfile } from '../../domain/matching/profile.ts'
 import type { Weights } from '../../domain/matching/weights.ts'
 import { makeGroup } from '../../event-store/group.ts'
-import { ModelBuilding, type ReadModels } from '../read-models.ts'
+import { ModelBuilding, NotCaughtUp, type ReadModels } from '../read-models.ts'
 import { duplicates } from './project.ts'
 import { comparablesOf, holders, sharingKeys, type Comparable } from './queries.ts'
 import { scoreOf } from './score.ts'
@@ -60,6 +60,19 @@ export const makeNearMatchFinder = (readModels: ReadModels) => {
     ofCustomer: async (customerId: string, after: bigint, search: Search) => {
       const { one, others } = await ofCustomers.ask({ customerId, after })
       return one ? ranked(one.features, others, search) : { weightsVersion: search.weights.version, candidates: [] }
+    },
+
+    ofPair: async (customerIds: readonly [string, string], after: bigint, weights: Search['weights']): Promise<Pick<NearMatch, 'score' | 'reasons'> | undefined> => {
+      try {
+        const { result } = await readModels.query(duplicates, { after }, (db, schema) => comparablesOf(db, schema, customerIds))
+        const [one, other] = customerIds.map((customerId) => result.get(customerId))
+        if (!one || !other) return undefined
+        const { score, reasons, veto } = compare(one.features, other.features, weights.value)
+        return veto === null ? { score: rounded(score), reasons } : undefined
+      } catch (error) {
+        if (error instanceof ModelBuilding || error instanceof NotCaughtUp) return undefined
+        throw error
+      }
     },
   }
 }

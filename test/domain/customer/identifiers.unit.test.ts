@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { customer } from '../../../src/domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased, type CustomerEvent } from '../../../src/domain/customer/events.ts'
 import { addIdentifier, ChangeIdentifier, changeIdentifier, releaseIdentifier, ReleaseIdentifier } from '../../../src/domain/customer/identifiers.ts'
+import { isRejection } from '../../../src/domain/rejection.ts'
 import { claimed, created, fenced, given, identifierAdded, identifierReleased, identityOf, mobile, person, refusedAt, sealed } from '../../support/given.ts'
 
 const written = (value: string) => ({ kind: 'mobile', value } as const)
@@ -61,8 +62,11 @@ describe('releasing an identifier', () => {
     given(customer, known).when(releaseIdentifier, { customerId: 'c', identifier: written(`+86 ${person.mobile}`), reason: person.said }).then([identifierReleased(person.mobile, person.said)])
     expect(ReleaseIdentifier.safeParse({ customerId: 'c', identifier: written(person.mobile) }).success).toBe(false)
   })
-  test('that is not held changes nothing', () => {
-    given(customer, known).when(releaseIdentifier, { customerId: 'c', identifier: written(person.secondMobile), reason: person.said }).then([])
+  test('that was released before changes nothing; one that was never held is refused', () => {
+    const release = (identifier: ReturnType<typeof written>) => ({ customerId: 'c', identifier, reason: person.said })
+    given(customer, known).when(releaseIdentifier, release(written(person.secondMobile))).then({ rejected: 'identifier-not-held' })
+    const { decision } = given(customer, known).when(releaseIdentifier, release(written(person.mobile)))
+    given(customer, [...known, ...(isRejection(decision) ? [] : decision.events)]).when(releaseIdentifier, release(written(person.mobile))).then([])
   })
   test('that is malformed, or of nobody, is refused', () => {
     given(customer, known).when(releaseIdentifier, { customerId: 'c', identifier: wrong, reason: person.said }).then(refusedAt('invalid-fields', 'identifier/value'))

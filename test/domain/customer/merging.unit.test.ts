@@ -7,7 +7,7 @@ import { release } from '../../../src/domain/customer/ownership.ts'
 import { ReverseMerge, reverseMerge, undoMerge, type HeldBeside } from '../../../src/domain/customer/reversing.ts'
 import type { Context } from '../../../src/domain/decider.ts'
 import { isRejection } from '../../../src/domain/rejection.ts'
-import { by, claimed, contactAdded, created, fold, given, on, person, recorded, released, sealed, staged, transferred } from '../../support/given.ts'
+import { by, claimed, contactAdded, created, fold, given, on, person, recorded, refusedAt, released, sealed, staged, transferred } from '../../support/given.ts'
 
 const entry = (customerId: string): Entry => ({ customerId, at: on(1), stated: false, position: 1n })
 const command: SettledMerge = { customerIds: ['c', 'a'], take: { fields: {} }, reason: person.said, settled: { survivorId: 'c', absorbedId: 'a', survivorBy: 'earliest-entry', earliest: entry('c') } }
@@ -27,6 +27,10 @@ describe('a merge', () => {
     given(customer, [created()]).when(merge(stateAfter(created(), started('b', 'other'))), command, by('manager')).then({ rejected: 'merge-in-progress' })
     given(customer, [created()]).when(merge(stateAfter(created())), { ...command, take: { name: 'b', fields: { address: 'b' } } }, by('manager')).then({ rejected: 'unknown-reference' })
     given(customer, [created()]).when(merge(stateAfter(created())), { ...command, settled: null }, by('manager')).then([])
+    given(customer, [created()]).when(merge(stateAfter(created())), { ...command, settled: null, standsFor: 'c', survivorId: 'c' }, by('manager')).then([])
+    given(customer, [created()]).when(merge(stateAfter(created())), { ...command, settled: null, standsFor: 'c', survivorId: 'a' }, by('manager')).then({ rejected: 'already-merged', extensions: { survivorId: 'c' } })
+    given(customer, [created()]).when(merge(stateAfter(created())), { ...command, take: { fields: { address: 'a', constructor: 'a' } } }, by('manager')).then(refusedAt('unknown-reference', 'take/fields/constructor'))
+    given(customer, [created()]).when(merge(stateAfter(created({ category: 'enterprise' }))), command, by('manager')).then({ rejected: 'different-kinds' })
   })
 
   it('is decided by the absorbed, once', () => {
@@ -87,6 +91,14 @@ describe('a reversal', () => {
       { path: 'keep/purchases/0', message: 'is not a purchase of the absorbed customer' }, { path: 'give/interactions/0', message: 'is not an interaction of the survivor' },
       { path: 'give/complaints/0', message: 'is not a complaint of the survivor' }, { path: 'keep/complaints/0', message: 'is not a complaint of the absorbed customer' },
     ])
+  })
+
+  it('takes along what was entered for the absorbed, and all it is made of, but for what is to stay', () => {
+    const survivor = stateAfter(created(), contactAdded('k'), { ...contactAdded('m'), data: { ...contactAdded('m').data, enteredFor: 'c' } }, { ...contactAdded('n'), data: { ...contactAdded('n').data, enteredFor: 'x' } }, { ...contactAdded('o'), data: { ...contactAdded('o').data, enteredFor: 'y' } })
+    const decided = (more: object) => given(customer, [created(), absorbed('s')]).when(back(survivor), { ...ask, parts: ['c', 'x'], ...more }, by('manager')).decision
+    expect(decided({})).toMatchObject({ events: [{ data: { give: { contacts: ['m', 'n'] } } }] })
+    expect(decided({ give: { ...ask.give, contacts: ['k'] }, keep: { ...ask.keep, contacts: ['n'] } })).toMatchObject({ events: [{ data: { give: { contacts: ['k', 'm'] } } }] })
+    expect(decided({ keep: { ...ask.keep, contacts: ['z'] } })).toMatchObject({ rejected: 'unknown-reference', errors: [{ path: 'keep/contacts/0' }] })
   })
 
   it('settles the owner anew, unless somebody has changed it since; what is given leaves', () => {
