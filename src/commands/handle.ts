@@ -199,7 +199,7 @@ const carryOut = async <Body extends object, State, Event extends { type: string
     if (dryRun) {
       for (const name of gained) {
         const holder = await findHolder(name)
-        if (holder && holder.customerId !== id) return refuse(await duplicate(runtime, holder))
+        if (holder && holder.customerId !== id) return refuse(await duplicate(runtime, holder, name))
       }
       return { status: 200, body: { commandId, ...named, streamId: stream, revision: loaded.head.revision + events.length, dryRun: true, events: events.map((event, index) => ({ type: event.type, revision: loaded.head.revision + 1 + index })), warnings, ...(await command.preview?.(runtime, body)) }, commandId }
     }
@@ -208,7 +208,7 @@ const carryOut = async <Body extends object, State, Event extends { type: string
       if (reservation.outcome === 'start-over') continue
       if (reservation.outcome === 'held' || reservation.outcome === 'timed-out') {
         if (!(await giveUp(attempt, reliedOn))) continue
-        return reservation.outcome === 'held' ? refuse(await duplicate(runtime, reservation.holder), gained) : answer(contention)
+        return reservation.outcome === 'held' ? refuse(await duplicate(runtime, reservation.holder, reservation.name), gained) : answer(contention)
       }
     }
     const plain = events.map((event) => ({ type: event.type, schemaVersion: schemaVersionOf(event.type), data: jsonOf(event.data) }))
@@ -282,8 +282,11 @@ const onRecord: ReadonlySet<RejectionName> = new Set(['near-duplicate', 'capacit
 
 const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
 
-const duplicate = async (runtime: Runtime, holder: Holder): Promise<Rejection> =>
-  reject('duplicate-customer', 'An identifier in this command is held by another customer.', { extensions: { holder: await holderAsOne(runtime, holder) } })
+/** `identity`: the one that is held; its kind is told, and what of that kind was sent the caller knows. */
+const duplicate = async (runtime: Runtime, holder: Holder, identity: string): Promise<Rejection> => {
+  const kind = identity.replace(/-v\d+-.*$/, '')
+  return reject('duplicate-customer', `An identifier in this command (${kind}) is held by another customer.`, { extensions: { identifierKind: kind, holder: await holderAsOne(runtime, holder) } })
+}
 
 const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {
   if (caller.onBehalfOf === null) return undefined

@@ -18,7 +18,7 @@ export type Reservation =
   | { outcome: 'reserved' }
   /** What was read of one's own customer is out of date: read it again and decide anew. */
   | { outcome: 'start-over' }
-  | { outcome: 'held'; holder: Holder }
+  | { outcome: 'held'; holder: Holder; name: string }
   /** Another writer could not be settled with in time. */
   | { outcome: 'timed-out' }
 
@@ -68,7 +68,7 @@ export const reservations = (runtime: Runtime) => {
       if (reservedFor.customerId === customerId) return { outcome: reservedFor.epoch === epoch ? 'reserved' : 'start-over' }
 
       const other = await readCustomer(reservedFor.customerId)
-      if (other.state.identifiers.has(name)) return { outcome: 'held', holder: holderFrom(runtime, reservedFor.customerId, other.state) }
+      if (other.state.identifiers.has(name)) return { outcome: 'held', holder: holderFrom(runtime, reservedFor.customerId, other.state), name }
       if (reservedFor.epoch < other.state.epoch) {
         if (await take()) return { outcome: 'reserved' }
         continue

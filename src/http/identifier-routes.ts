@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { identifierHistory } from '../commands/identifier-history.ts'
 import { claimsOf, requireRole } from './authenticate.ts'
 import type { LookupLimit } from './lookup-limit.ts'
-import { identityOf, WholeIdentifier } from './parameters.ts'
+import { After, identityOf, WholeIdentifier } from './parameters.ts'
 import { problemResponses } from './schemas.ts'
 import type { Services } from './services.ts'
 
@@ -16,8 +16,8 @@ const HoldingBody = z.object({
 export const identifierRoutes = ({ runtime }: Services, lookupLimit: LookupLimit) => async (app: FastifyInstance): Promise<void> => {
   app.withTypeProvider<ZodTypeProvider>().get('/identifiers/history', {
     schema: {
-      tags: ['audit'], operationId: 'get-identifier-history', summary: 'Who has held an identifier, from when to when 唯一标识的历史', querystring: z.strictObject({ identifier: WholeIdentifier }),
-      description: 'From the log itself: as late as the last command. For managers at a limited rate.',
+      tags: ['audit'], operationId: 'get-identifier-history', summary: 'Who has held an identifier, from when to when 唯一标识的历史', querystring: z.strictObject({ identifier: WholeIdentifier, ...After }),
+      description: 'From the log itself: as late as the last command, whatever after says. For managers at a limited rate.',
       response: { 200: z.object({ items: z.array(HoldingBody) }), ...problemResponses(400, 401, 403, 429, 503) },
     },
   }, async (request, reply) => {
