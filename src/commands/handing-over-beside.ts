@@ -96,24 +96,27 @@ const moveAll = async <State, Event extends { type: string; data: object }>(runt
     const stored = await runtime.codec.decode(await Array.fromAsync(runtime.store.readStream(stream)))
     return { stream, head, events: stored.flatMap(({ type, data }) => decider.parse(type, data) ?? []) }
   }
-  const isGift = (event: Event) => { const of = part(event); return of !== undefined && 'gives' in of && of.gives === move.mergeId }
-  const isTaking = (event: Event) => { const of = part(event); return of !== undefined && 'takes' in of && of.takes === move.mergeId }
+  const gives = (event: Event) => { const of = part(event); return of !== undefined && 'gives' in of ? of.gives : undefined }
+  const takes = (event: Event) => { const of = part(event); return of !== undefined && 'takes' in of ? of.takes : undefined }
 
   const given = await untilDone(runtime, async () => {
     const { events, ...at } = await read(move.from)
-    const left = new Set(events.filter(isGift).map(idOf))
-    const missing = ids.filter((id) => !left.has(id))
+    const left = new Set(events.filter((event) => gives(event) === move.mergeId).map(idOf))
+    // What another reversal has given away before is there no more.
+    const isHere = (id: string) => { const last = events.findLast((event) => idOf(event) === id); return last !== undefined && gives(last) === undefined }
+    const missing = ids.filter((id) => !left.has(id) && isHere(id))
     if (missing.length === 0) return events
     await step(at, missing.map((id) => give(id, move)))
     return undefined
   })
   await untilDone(runtime, async () => {
     const { stream, head, events } = await read(move.to)
-    const already = new Set(events.filter(isTaking).map(idOf))
+    const already = new Set(events.filter((event) => takes(event) === move.mergeId).map(idOf))
     let at: typeof head | undefined = head
     for (const id of ids.filter((one) => !already.has(one))) {
       const told = given.filter((event) => idOf(event) === id)
-      const taken = take(told.slice(0, told.findIndex(isGift)), move)
+      const gift = told.findIndex((event) => gives(event) === move.mergeId)
+      const taken = gift < 0 ? undefined : take(told.slice(0, gift), move)
       if (taken) at = await step({ stream, head: at }, [taken.event], taken.at)
       if (!at) return undefined
     }

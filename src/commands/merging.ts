@@ -3,7 +3,7 @@ import { earlierOf } from '../domain/customer/group.ts'
 import { abandonMerge, completeMerge, decideMerge, ownerByItself, type Claim } from '../domain/customer/merging.ts'
 import { settleAnew, undoMerge } from '../domain/customer/reversing.ts'
 import type { Position } from '../event-store/port.ts'
-import { firstEntryOf, groupAt, type LoadedGroup } from './group.ts'
+import { firstEntryOf, groupAt, groupOf, type LoadedGroup } from './group.ts'
 import { handOverBeside } from './handing-over-beside.ts'
 import { handOver } from './handing-over.ts'
 import { beginningOf, causedBy, isReversal, isStart, stepOf, untilDone } from './merge-steps.ts'
@@ -95,6 +95,6 @@ export const settleReversal = async (runtime: Runtime, absorbedId: string, merge
   await handOver(runtime, reversal)
   const beside = await handOverBeside(runtime, reversal)
   const absorbed = await groupAt(runtime, absorbedId)
-  const own = laterOf(await groupAt(runtime, from), absorbed)
-  return { position: own > beside ? own : beside, revision: absorbed.state.visibleRevision }
+  const positions = [beside, laterOf(await groupAt(runtime, from), absorbed), (await groupOf(runtime, from)).loaded.position]
+  return { position: positions.reduce((last, one) => (one > last ? one : last)), revision: absorbed.state.visibleRevision }
 }

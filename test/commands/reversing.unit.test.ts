@@ -144,6 +144,19 @@ describe('a reversal that moves what lies beside the two', () => {
     expect(new Set(told).size).toBe(told.length)
   })
 
+  it('gives a thing to one alone, also when two reversals ask for it at the same moment', async () => {
+    const store = base.fork()
+    await sendTo(store, 'create-customer', { customerId: 'third', category: 'individual-retail', name: '客户third', fields: { source: 'referral' }, claim: false })
+    await sendTo(store, 'merge-customers', { customerIds: ['first', 'third'], survivorId: 'first', reason: '同一客户' })
+    const give = { purchases: ['p1'], interactions: ['i1'], complaints: ['c1'] }
+    await Promise.all(['second', 'third'].map((absorbedId) => sendTo(store, 'reverse-merge', { absorbedId, reason: '不是同一客户', give })))
+    const to = { ...runtime, store }
+    const holders = (await Promise.all(['first', 'second', 'third'].map(async (id) => [id, (await load(to, purchases, `purchases-${id}`)).state, (await load(to, engagement, `engagement-${id}`)).state] as const)))
+    expect(holders.filter(([, bought]) => ownPurchases(bought).has('p1')).map(([id]) => id)).toHaveLength(1)
+    expect(holders.filter(([, , met]) => ownInteractions(met).has('i1')).map(([id]) => id)).toHaveLength(1)
+    expect(holders.reduce((sum, [, bought]) => sum + (netSpend(bought).get('CNY') ?? 0), 0)).toBe(63_000)
+  })
+
   it('can be undone by the next one, and what an earlier one moved is not moved again when it is seen again', async () => {
     const store = base.fork()
     await sendTo(store, 'reverse-merge', asked)
