@@ -1,4 +1,6 @@
-import { Format, Presets, SingleBar, type Options } from 'cli-progress'
+import progress, { type Options } from 'cli-progress'
+
+const { Format, Presets, SingleBar } = progress
 
 /** Before it is known how fast it goes, nobody can say how long it takes. */
 const timeLeft = (seconds: number, options: Options, roundTo: number): string => (Number.isFinite(seconds) ? Format.TimeFormat(seconds, options, roundTo) : '…')
