@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { wouldBeOf, type NearMatchFinder } from '../../src/commands/near-matches.ts'
 import type { Runtime } from '../../src/commands/runtime.ts'
 import { handleNamed } from '../../src/commands/send.ts'
+import { runScan } from '../../src/cli/duplicates/scan.ts'
 import { duplicates } from '../../src/projections/duplicates/project.ts'
 import { makeNearMatchFinder } from '../../src/projections/duplicates/near-matches.ts'
 import { LARGEST_BLOCK } from '../../src/projections/duplicates/queries.ts'
@@ -94,5 +95,28 @@ describe('the read model of duplicates', () => {
     const short = await stretches(null, 4)
     expect(short.length).toBeGreaterThan(5)
     for (const [index, { through }] of short.entries()) expect(pairsOf([...short.slice(0, index + 1), ...(await stretches(through, 1000))])).toEqual(pairsOf(whole))
+  })
+
+  it('is gone through by a scan that opens each case once, of whom stand for those alike, and says what it opened itself', async () => {
+    const model = world.run(duplicates)
+    const scan = async (anew = false) => {
+      await model.caughtUp()
+      const { opened, found, finished } = await runScan({ db: world.db, runtime: world.runtime, connectionString: world.database.url }, { anew })
+      return { opened, found, finished }
+    }
+    const pairsWithCases = async () => (await Array.fromAsync(world.store.readAll({ after: 0n, kinds: ['duplicateCase'] }))).flatMap(({ events }) => events).map(({ data }) => String(data['customerIds']))
+    await send(world.runtime, 'define-category', category(withMeaning))
+    const twin = await enter('曾巩', { born: '1919-09-30', town: '南丰' })
+    const again = await enter('曾巩', { born: '1919-09-30', town: '南丰' })
+    expect(await scan()).toEqual({ opened: 1, found: 1, finished: true })
+    expect(await scan(true)).toEqual({ opened: 0, found: 1, finished: true })
+
+    // Part of another by now, it is like others in the name of that one; and what was judged of it is not asked again.
+    const survivor = await enter('苏洵', { born: '1909-05-22', town: '眉山' })
+    await send(world.runtime, 'merge-customers', { customerIds: [survivor.customerId, again.customerId], survivorId: survivor.customerId, reason: '同一客户' })
+    expect(await scan(true)).toEqual({ opened: 0, found: 1, finished: true })
+    const third = await enter('曾巩', { born: '1919-09-30', town: '南丰' })
+    expect((await scan(true)).opened).toBe(2)
+    expect((await pairsWithCases()).toSorted()).toEqual([[twin.customerId, again.customerId], [twin.customerId, third.customerId], [survivor.customerId, third.customerId]].map((pair) => String(pair.toSorted())).toSorted())
   })
 })
