@@ -43,7 +43,7 @@ export const settleMerge = async (runtime: Runtime, survivorId: string, mergeId:
     const decided = absorbed.state.decided.get(mergeId)
     if (decided === undefined) {
       // Only what the absorbed decides closes the merge on the survivor: it is open still.
-      await step(absorbed.loaded, decideMerge(absorbed.state, { mergeId, into: survivorId }))
+      await step(absorbed.loaded, decideMerge(absorbed.state, { mergeId, into: survivorId, absorbedId }))
       return undefined
     }
     if (survivor.state.openMerge?.mergeId !== mergeId) return { outcome: decided === 'declined' ? 'abandoned' : 'merged', absorbedId, position: laterOf(survivor, absorbed), revision: survivor.state.visibleRevision }

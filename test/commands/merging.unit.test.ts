@@ -146,12 +146,31 @@ describe('merges at the same moment', () => {
       }
       await finishAll(store)
       await checkWhole(store)
-    }), { numRuns: 60, seed: SEED })
+    }), { numRuns: 200, seed: SEED })
     // So that this says something: they did meet.
     expect(conflicts).toBeGreaterThan(5)
     expect(abandoned).toBeGreaterThan(5)
   }, 300_000)
 })
+
+it('of two that would take in each other at the same moment one does, whatever their order', async () => {
+  await fc.assert(fc.asyncProperty(fc.array(fc.nat(), { minLength: 60, maxLength: 60, size: 'max' }), async (order) => {
+    const store = base.fork()
+    const begin = stepped(store)
+    const attempts = ([['a', 'b'], ['b', 'a']] as const).map(([survivor, absorbed], index) => begin(`merge ${absorbed} into ${survivor}`, (view) => merge({ ...runtime, ...view }, survivor, absorbed, `mirror-${index}`)))
+    for (const choice of order) {
+      const running = attempts.filter((attempt) => attempt.waitsTo())
+      if (running.length === 0) break
+      await running[choice % running.length]?.next()
+    }
+    for (const attempt of attempts) while (attempt.waitsTo()) await attempt.next()
+    await finishAll(store)
+    await checkWhole(store)
+    const ends = await partition(store)
+    expect(ends['a']).toBe(ends['b'])
+    expect(attempts.filter((attempt) => attempt.answer()?.status === 200)).not.toEqual([])
+  }), { numRuns: 100, seed: SEED })
+}, 300_000)
 
 describe('a chain of merges and reversals', () => {
   type Step = { does: 'merge'; pair: readonly [Id, Id] } | { does: 'reverse'; id: Id }

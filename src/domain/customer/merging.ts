@@ -53,7 +53,8 @@ export const mergeCustomers = (state: Customer, command: SettledMerge, context: 
   if (kind !== other) return reject('different-kinds', 'A person and an organisation cannot be one customer.')
   const problems = chosenElsewhere(command, fieldsOfEither([state, absorbed], context))
   if (problems.length > 0) return reject('unknown-reference', 'A value can be taken from one of the two only.', { errors: problems })
-  if (state.merges.has(absorbedId) || state.openMerge?.absorbedId === absorbedId) return noChange
+  // The same begun by another command may yet be given up: that one is waited for.
+  if (state.merges.has(absorbedId) || state.openMerge?.mergeId === context.newId('merge')) return noChange
   return busy(state) ?? busy(absorbed) ?? {
     events: [{
       type: 'MergeStarted',
@@ -65,11 +66,15 @@ export const mergeCustomers = (state: Customer, command: SettledMerge, context: 
   }
 }
 
-/** On the absorbed: decides a merge. While it merges another itself it is not absorbed, so that no ring can come about. */
-export const decideMerge = (state: Customer, { mergeId, into }: { mergeId: string; into: string }): CustomerEvent[] => {
+/**
+ * On the absorbed: decides a merge. While it merges another itself it is not absorbed, so that no ring can come about; but
+ * of two that would take in each other, the one whose id comes first does.
+ */
+export const decideMerge = (state: Customer, { mergeId, into, absorbedId }: { mergeId: string; into: string; absorbedId: string }): CustomerEvent[] => {
   if (state.decided.has(mergeId)) return []
   if (state.absorption !== null) return [{ type: 'MergeDeclined', data: { mergeId, into, because: 'absorbed-elsewhere' } }]
-  if (state.openMerge !== null) return [{ type: 'MergeDeclined', data: { mergeId, into, because: 'merging-itself' } }]
+  const yields = state.openMerge === null || (state.openMerge.absorbedId === into && into < absorbedId)
+  if (!yields || state.merges.has(into)) return [{ type: 'MergeDeclined', data: { mergeId, into, because: 'merging-itself' } }]
   return [{ type: 'CustomerAbsorbed', data: { mergeId, into } }]
 }
 

@@ -34,11 +34,15 @@ describe('a merge', () => {
   })
 
   it('is decided by the absorbed, once', () => {
-    const asked = { mergeId, into: 'c' }
+    const asked = { mergeId, into: 'c', absorbedId: 'a' }
     expect(decideMerge(stateAfter(created()), asked)).toEqual([absorbed()])
     expect(decideMerge(stateAfter(created(), absorbed()), asked)).toEqual([])
     expect(decideMerge(stateAfter(created(), absorbed('b', 'other')), asked)).toMatchObject([{ type: 'MergeDeclined', data: { because: 'absorbed-elsewhere' } }])
+    expect(decideMerge(stateAfter(created(), started('b', 'other')), asked)).toMatchObject([{ type: 'MergeDeclined', data: { because: 'merging-itself' } }])
+    // Of two that would take in each other, the one whose id comes first does.
     expect(decideMerge(stateAfter(created(), started('c', 'other')), asked)).toMatchObject([{ type: 'MergeDeclined', data: { because: 'merging-itself' } }])
+    expect(decideMerge(stateAfter(created(), started('a', 'other')), { mergeId, into: 'a', absorbedId: 'c' })).toEqual([absorbed('a')])
+    expect(decideMerge(stateAfter(created(), started('c', 'other'), merged('c', 'other')), asked)).toMatchObject([{ type: 'MergeDeclined', data: { because: 'merging-itself' } }])
   })
 
   it('gives the survivor to the owner of the earliest entry, unless that one lies in the pool', () => {
