@@ -2,7 +2,7 @@ import { ownerOf } from '../domain/customer/customer.ts'
 import { asOne, everyone, fieldsOf, nameOf, type Group } from '../domain/customer/group.ts'
 import { choicesOf } from '../domain/customer/merge.ts'
 import { rightfulOwner, type SettledMerge } from '../domain/customer/merging.ts'
-import { besideKinds, givenBack, settleAnew, type BesideKind, type ReversalWithBeside } from '../domain/customer/reversing.ts'
+import { givenBack, settleAnew, type BesideKind, type ReversalWithBeside } from '../domain/customer/reversing.ts'
 import { engagement, ownInteractions, streamName as engagementStream } from '../domain/engagement/engagement.ts'
 import { ownPurchases, purchases, streamName as purchasesStream } from '../domain/purchases/purchases.ts'
 import type { JsonObject } from '../event-store/port.ts'
@@ -32,8 +32,10 @@ export const previewMerge = async (runtime: Runtime, { settled, take }: SettledM
   }
 }
 
+type Counts = Record<'contacts' | 'identifiers' | BesideKind, number>
+
 /** How much there is of what a customer and all it is made of have. */
-const countsOf = async (runtime: Runtime, group: Group): Promise<Record<'contacts' | 'identifiers' | BesideKind, number>> => {
+const countsOf = async (runtime: Runtime, group: Group): Promise<Counts> => {
   const ids = everyone(group).map(({ customerId }) => customerId)
   const bought = await Promise.all(ids.map(async (customerId) => ownPurchases((await load(runtime, purchases, purchasesStream(customerId))).state).size))
   const met = await Promise.all(ids.map(async (customerId) => ownInteractions((await load(runtime, engagement, engagementStream(customerId))).state).size))
@@ -50,8 +52,12 @@ export const previewReversal = async (runtime: Runtime, body: ReversalWithBeside
   const survivor = await groupAt(runtime, into)
   const left = { ...survivor, members: survivor.members.filter(({ customerId }) => customerId !== body.absorbedId) }
   const { contacts, identities } = givenBack(survivor.state, body, { identityOf: runtime.keyedHash.identity })
-  const moved = { contacts: contacts.length, identifiers: identities.length, ...Object.fromEntries(besideKinds.map((kind) => [kind, body.give[kind].length - body.keep[kind].length])) }
-  const after = (counts: Record<string, number>, sign: 1 | -1) => Object.fromEntries(Object.entries(counts).map(([what, count]) => [what, count + sign * (new Map(Object.entries(moved)).get(what) ?? 0)]))
+  const beside = (kind: BesideKind) => body.give[kind].length - body.keep[kind].length
+  const moved: Counts = { contacts: contacts.length, identifiers: identities.length, purchases: beside('purchases'), interactions: beside('interactions'), complaints: beside('complaints') }
+  const after = (counts: Counts, sign: 1 | -1): Counts => ({
+    contacts: counts.contacts + sign * moved.contacts, identifiers: counts.identifiers + sign * moved.identifiers,
+    purchases: counts.purchases + sign * moved.purchases, interactions: counts.interactions + sign * moved.interactions, complaints: counts.complaints + sign * moved.complaints,
+  })
   const settled = settleAnew(survivor.state, '', await claimsLeft(runtime, left)).flatMap((event) => (event.type === 'OwnershipSettled' ? [event.data.ownerId] : []))
   return {
     reversal: {

@@ -15,7 +15,7 @@ import { standing } from '../../src/projections/lifecycle/queries.ts'
 import { holdings } from '../../src/projections/ownership-history/portfolio.ts'
 import { ownershipHistory } from '../../src/projections/ownership-history/project.ts'
 import { ownershipPeriods } from '../../src/projections/ownership-history/queries.ts'
-import { schemaOf } from '../../src/projections/projection.ts'
+import { schemaOf, type Projection } from '../../src/projections/projection.ts'
 import { protection } from '../../src/projections/protection/project.ts'
 import { rebuild } from '../../src/projections/rebuild.ts'
 import { acceptedOf, behalfOf, create, makeWorld, mobile, send, dump, type World } from './world.ts'
@@ -32,6 +32,16 @@ describe('read models of customers that were merged', { timeout: 120_000 }, () =
   })
   afterAll(() => world.close())
 
+  const sameWhenRebuilt = async (live: readonly { projection: Projection; runner: ReturnType<World['run']> }[]): Promise<void> => {
+    for (const { projection, runner } of live) {
+      await runner.caughtUp()
+      const rows = await dump(world.db, projection, 'live')
+      await runner.stop()
+      await rebuild(world.rebuilding, projection)
+      expect(await dump(world.db, projection, 'live'), projection.model).toEqual(rows)
+    }
+  }
+
   it('come to the same rows live and in a rebuild, wherever a batch ended', async () => {
     const { runtime } = world
     const live = [customerLookup, ownershipHistory, lifecycle, duplicateCases].map((projection) => ({ projection, runner: world.run(projection) }))
@@ -44,13 +54,7 @@ describe('read models of customers that were merged', { timeout: 120_000 }, () =
     await lookup?.runner.caughtUp()
     await send(runtime, 'reverse-merge', { absorbedId: 'd', reason: '误合并' })
     await send(runtime, 'change-profile', { customerId: 'a', fields: { address: '新路' } })
-    for (const { projection, runner } of live) {
-      await runner.caughtUp()
-      const rows = await dump(world.db, projection, 'live')
-      await runner.stop()
-      await rebuild(world.rebuilding, projection)
-      expect(await dump(world.db, projection, 'live'), projection.model).toEqual(rows)
-    }
+    await sameWhenRebuilt(live)
   })
 
   it('answer with the survivor and all that is part of it', async () => {
@@ -80,13 +84,7 @@ describe('read models of customers that were merged', { timeout: 120_000 }, () =
     await send(runtime, 'record-purchase', { customerId: 'e', purchaseId: 'p', at, amount: { amount: 100, currency: 'CNY' } })
     for (const { runner } of live) await runner.caughtUp()
     await send(runtime, 'reverse-merge', { absorbedId: 'f', reason: '误合并', give: { purchases: ['p'], complaints: ['given'] }, keep: { complaints: ['kept'] } })
-    for (const { projection, runner } of live) {
-      await runner.caughtUp()
-      const rows = await dump(world.db, projection, 'live')
-      await runner.stop()
-      await rebuild(world.rebuilding, projection)
-      expect(await dump(world.db, projection, 'live'), projection.model).toEqual(rows)
-    }
+    await sameWhenRebuilt(live)
     const of = async (customerId: string) => (await complaintsOf(world.db, schemaOf(complaints), [customerId])).map(({ complaintId }) => complaintId).toSorted()
     expect([await of('e'), await of('f')]).toEqual([['kept', 'stays'], ['given']])
     const { rows } = await sql`select customer_id, open_complaints, bought_at from ${sql.table(`${schemaOf(protection)}.standing`)} where customer_id in ('e', 'f') order by 1`.execute(world.db)

@@ -37,7 +37,7 @@ export const open = (state: DuplicateCase, command: PlacedCase, context: Context
   const openedBy = context.caller.role === 'system' && context.caller.onBehalfOf === null ? 'detection' : 'person'
   const told = (['score', 'reasons', 'weightsVersion'] as const).filter((key) => command[key] !== undefined)
   if (openedBy === 'person' && told.length > 0) return reject('not-permitted', 'How alike two customers are the matcher says, not who opens the case.', { errors: told.map((path) => ({ path, message: 'is for the matcher to say: leave it out' })) })
-  const { score = null, reasons = [], weightsVersion = null } = openedBy === 'person' ? (command.found ?? {}) : command
+  const { score = null, reasons = [], weightsVersion = null } = command.score === undefined ? (command.found ?? {}) : command
   if (command.isOne) return openedBy === 'detection' ? noChange : merged
   if (customers.some((customer) => customer === null)) return reject('customer-not-found', 'One of the two customers does not exist.')
   if (state.status === 'open' || state.status === 'confirmed' || (state.status !== 'none' && (openedBy === 'detection' || state.openedBy === context.commandId))) return noChange
