@@ -412,6 +412,16 @@ export const eventStoreContract = (name: string, open: () => Promise<StoreUnderT
         expect(await collect(store.readStream(newStream()))).toEqual([])
       })
 
+      it('gives a long stream to its last event, wherever pages end', async () => {
+        const writer = makeWriter(store)
+        for (const length of [500, 501, 2500, 2501]) {
+          while (writer.head().revision + 1 < length) await writer.append(times(Math.min(250, length - writer.head().revision - 1), (index) => ({ index })))
+          const all = await collect(store.readStream(writer.stream))
+          expect(all.map((event) => event.revision)).toEqual(times(length, (n) => n))
+          for (const fromRevision of [1, 499, 500, 501, length - 1].filter((revision) => revision < length)) expect(await collect(store.readStream(writer.stream, { fromRevision }))).toEqual(all.slice(fromRevision))
+        }
+      })
+
       it('gives the whole log as the union of its streams, in one order, and says when it is at the end', async () => {
         const before = await store.head()
         const writers = times(10, () => makeWriter(store))

@@ -4,6 +4,7 @@ import type { Batch, Position, ReadAllOptions, RecordedEvent } from '../port.ts'
 import { reaching } from './connection.ts'
 import { eventColumns, kindFilter, streamKey, toRecordedEvent, type EventRow } from './rows.ts'
 
+/** Pages are bounded by revision: told to limit them, Postgres sorts all that is left of a stream for each. */
 const PAGE = 500
 const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
@@ -20,7 +21,7 @@ export const makeReader = (pool: Pool) => {
       text: `
         select w.n::integer, e.* from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
         cross join lateral (
-          select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision order by e.revision limit ${PAGE}
+          select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision and e.revision < w.revision + ${PAGE}
         ) as e`,
       values: [wanted.map(({ stream }) => streamKey(stream)), wanted.map(({ from }) => from)],
     })
@@ -34,7 +35,7 @@ export const makeReader = (pool: Pool) => {
   const page = async (stream: string, from: number): Promise<EventRow[]> => {
     const { rows } = await pool.query<EventRow>({
       name: 'read-stream',
-      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 order by revision limit ${LARGE_PAGE}`,
+      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 and revision < $2 + ${LARGE_PAGE} order by revision`,
       values: [streamKey(stream), from],
     })
     return rows
@@ -51,21 +52,22 @@ export const makeReader = (pool: Pool) => {
       let begun = false
       const turn = async (): Promise<void> => {
         rows = begun ? ((await following) ?? []) : await reaching(beginnings.ask({ stream, from: fromRevision }))
-        const full = rows.length === (begun ? LARGE_PAGE : PAGE)
+        next += begun ? LARGE_PAGE : PAGE
         begun = true
         at = 0
-        next += rows.length
-        following = full ? reaching(page(stream, next)) : undefined
+        // Revisions have no gaps: where the last of a page is not there, the stream ends.
+        following = rows.at(-1)?.revision === next - 1 ? reaching(page(stream, next)) : undefined
         following?.catch(() => undefined)
       }
+      // A promise for each event is what the port asks for; a second one, for what is at hand already, would be felt.
+      const take = async (): Promise<IteratorResult<RecordedEvent, undefined>> => {
+        const row = rows[at]
+        if (!row) return { done: true, value: undefined }
+        at += 1
+        return { done: false, value: toRecordedEvent(row) }
+      }
       return {
-        next: async (): Promise<IteratorResult<RecordedEvent, undefined>> => {
-          if (at === rows.length && (!begun || following)) await turn()
-          const row = rows[at]
-          if (!row) return { done: true, value: undefined }
-          at += 1
-          return { done: false, value: toRecordedEvent(row) }
-        },
+        next: () => (at === rows.length && (!begun || following) ? turn().then(take) : take()),
         return: async (): Promise<IteratorResult<RecordedEvent, undefined>> => {
           begun = true
           following = undefined
