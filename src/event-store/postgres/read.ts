@@ -13,28 +13,33 @@ const LANES = 4
 /** Positions looked through at once for events of some kinds: nothing takes as long as the log is long. */
 const STRETCH = 250_000n
 
+/** Beside the end of the log stands an event, or nothing when there is none. */
+const isEventRow = (row: EventRow | null[]): row is EventRow => row[0] !== null
+
 export const makeReader = (pool: Pool) => {
   /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
   const beginnings = makeGroup(async (wanted: readonly { stream: string; from: number }[]) => {
-    const { rows } = await pool.query<EventRow & { n: number }>({
+    const { rows } = await pool.query<EventRow>({
       name: 'read-streams',
+      rowMode: 'array',
       text: `
-        select w.n::integer, e.* from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
+        select e.*, w.n::integer from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
         cross join lateral (
           select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision and e.revision < w.revision + ${PAGE}
         ) as e`,
       values: [wanted.map(({ stream }) => streamKey(stream)), wanted.map(({ from }) => from)],
     })
-    const found = wanted.map((): EventRow[] => [])
-    for (const row of rows) found[row.n - 1]?.push(row)
+    const found: EventRow[][] = wanted.map(() => [])
+    for (const row of rows) found[(row[7] ?? 0) - 1]?.push(row)
     // They come in order, stream by stream; to have Postgres sort them all again costs more than to look.
-    for (const events of found) if (events.some((event, at) => event.revision < (events[at - 1]?.revision ?? 0))) events.sort((one, other) => one.revision - other.revision)
+    for (const events of found) if (events.some(([, revision], at) => revision < (events[at - 1]?.[1] ?? 0))) events.sort(([, one], [, other]) => one - other)
     return found
   }, MOST_TOGETHER, LANES)
 
   const page = async (stream: string, from: number): Promise<EventRow[]> => {
     const { rows } = await pool.query<EventRow>({
       name: 'read-stream',
+      rowMode: 'array',
       text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 and revision < $2 + ${LARGE_PAGE} order by revision`,
       values: [streamKey(stream), from],
     })
@@ -56,7 +61,7 @@ export const makeReader = (pool: Pool) => {
         begun = true
         at = 0
         // Revisions have no gaps: where the last of a page is not there, the stream ends.
-        following = rows.at(-1)?.revision === next - 1 ? reaching(page(stream, next)) : undefined
+        following = rows.at(-1)?.[1] === next - 1 ? reaching(page(stream, next)) : undefined
         following?.catch(() => undefined)
       }
       // A promise for each event is what the port asks for; a second one, for what is at hand already, would be felt.
@@ -85,7 +90,7 @@ export const makeReader = (pool: Pool) => {
   }
 
   const eventAt = async (position: Position): Promise<RecordedEvent | undefined> => {
-    const { rows } = await pool.query<EventRow>(`select ${eventColumns} from kehu.event where position = $1`, [position])
+    const { rows } = await pool.query<EventRow>({ text: `select ${eventColumns} from kehu.event where position = $1`, values: [position], rowMode: 'array' })
     return rows[0] && toRecordedEvent(rows[0])
   }
 
@@ -95,8 +100,10 @@ export const makeReader = (pool: Pool) => {
    * no more than a stretch of the log is looked through at once: however few there are, the answer comes in time.
    */
   const readBatch = async ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
-    const { rows: found } = await pool.query<(EventRow | { position: null }) & { log_end: string; reach: string }>(
-      `select l.log_end, l.reach, e.*
+    const { rows: found } = await pool.query<[end: string, reach: string, ...(EventRow | null[])]>({
+      rowMode: 'array',
+      text: `
+       select l.log_end, l.reach, e.*
        from (select log_end, ${kinds ?? types ? `least(log_end, $1::bigint + ${STRETCH})` : 'log_end'} as reach
              from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as known) as l
        left join lateral (
@@ -104,13 +111,12 @@ export const makeReader = (pool: Pool) => {
          where position > $1 and position <= l.reach and ${kindFilter(kinds)}${types ? ' and type = any($3::text[])' : ''} order by position limit $2
        ) as e on true
        order by e.position`,
-      types ? [after, batchSize, types] : [after, batchSize],
-    )
-    const [last, end] = [BigInt(found[0]?.log_end ?? 0), BigInt(found[0]?.reach ?? 0)]
+      values: types ? [after, batchSize, types] : [after, batchSize],
+    })
+    const [last, end] = [BigInt(found[0]?.[0] ?? 0), BigInt(found[0]?.[1] ?? 0)]
     if (last <= after) return { events: [], position: after, caughtUp: true }
-    const rows = found.filter((row) => row.position !== null)
-    const events = rows.map(toRecordedEvent)
-    const position = rows.length === batchSize ? (events.at(-1)?.position ?? end) : end
+    const events = found.flatMap(([, , ...row]) => (isEventRow(row) ? toRecordedEvent(row) : []))
+    const position = events.length === batchSize ? (events.at(-1)?.position ?? end) : end
     return { events, position, caughtUp: position === last }
   }
 

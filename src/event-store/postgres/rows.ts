@@ -8,23 +8,19 @@ export const streamKey = (stream: string): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
-export type EventRow = { position: string; revision: number; event_id: string; stream: string; type: string; data: string; metadata: string }
+/**
+ * A row as a list, in the order of `eventColumns`: it costs the driver less than an object, and there is one for each
+ * event read. `of`: which of several streams that are read together it belongs to.
+ */
+export type EventRow = [position: string, revision: number, id: string, stream: string, type: string, data: string, metadata: string, of?: number]
 export const eventColumns = 'position, revision, event_id, stream, type, data, metadata'
 
 /** A row that is not what this program wrote (a hand in the table) is an error that names its place. */
-export const toRecordedEvent = (row: EventRow): RecordedEvent => {
+export const toRecordedEvent = ([position, revision, id, stream, type, data, metadata]: EventRow): RecordedEvent => {
   try {
-    return {
-      id: row.event_id,
-      type: row.type,
-      stream: row.stream,
-      revision: row.revision,
-      position: BigInt(row.position),
-      data: storedData(JSON.parse(row.data)),
-      metadata: storedMetadata(JSON.parse(row.metadata)),
-    }
+    return { id, type, stream, revision, position: BigInt(position), data: storedData(JSON.parse(data)), metadata: storedMetadata(JSON.parse(metadata)) }
   } catch (error) {
-    throw new Error(`the event at position ${row.position} (${row.stream}, revision ${row.revision}) cannot be read`, { cause: error })
+    throw new Error(`the event at position ${position} (${stream}, revision ${revision}) cannot be read`, { cause: error })
   }
 }
 
