@@ -9,7 +9,7 @@ const PAGE = 500
 const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
 const MOST_TOGETHER = 64
-const LANES = 4
+const LANES = 8
 /** Positions looked through at once for events of some kinds: nothing takes as long as the log is long. */
 const STRETCH = 250_000n
 
@@ -19,6 +19,8 @@ const isEventRow = (row: EventRow | null[]): row is EventRow => row[0] !== null
 export const makeReader = (pool: Pool) => {
   /** The beginnings of streams that are asked for together come in one answer: commands read many, each short. */
   const beginnings = makeGroup(async (wanted: readonly { stream: string; from: number }[]) => {
+    const [only] = wanted
+    if (only && wanted.length === 1) return [await page(only.stream, only.from, PAGE)]
     const { rows } = await pool.query<EventRow>({
       name: 'read-streams',
       rowMode: 'array',
@@ -36,12 +38,12 @@ export const makeReader = (pool: Pool) => {
     return found
   }, MOST_TOGETHER, LANES)
 
-  const page = async (stream: string, from: number): Promise<EventRow[]> => {
+  const page = async (stream: string, from: number, size: number): Promise<EventRow[]> => {
     const { rows } = await pool.query<EventRow>({
       name: 'read-stream',
       rowMode: 'array',
-      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 and revision < $2 + ${LARGE_PAGE} order by revision`,
-      values: [streamKey(stream), from],
+      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 and revision < $2 + $3 order by revision`,
+      values: [streamKey(stream), from, size],
     })
     return rows
   }
@@ -61,7 +63,7 @@ export const makeReader = (pool: Pool) => {
         begun = true
         at = 0
         // Revisions have no gaps: where the last of a page is not there, the stream ends.
-        following = rows.at(-1)?.[1] === next - 1 ? reaching(page(stream, next)) : undefined
+        following = rows.at(-1)?.[1] === next - 1 ? reaching(page(stream, next, LARGE_PAGE)) : undefined
         following?.catch(() => undefined)
       }
       // A promise for each event is what the port asks for; a second one, for what is at hand already, would be felt.
