@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { canonical } from '../src/event-store/canonical.ts'
-import { makeArrayWriter } from '../src/event-store/postgres/binary.ts'
+import { makeArrayWriter } from '../src/event-store/binary.ts'
 import { streamKey } from '../src/event-store/postgres/rows.ts'
 import { makePostgresEventStore } from '../src/event-store/postgres/store.ts'
 import { makeAppends, withReceipt } from './appends.ts'

@@ -12,13 +12,15 @@ export const LoadPlan = z.object({
   connections: z.int().min(1),
   headers: z.record(z.string(), z.string()),
   requests: z.array(z.object({ path: z.string(), body: z.unknown() })),
+  /** Requests a second, over all connections; absent: as fast as they are answered. */
+  rate: z.int().min(1).optional(),
 })
 export type LoadPlan = z.infer<typeof LoadPlan>
 
 export const LoadResult = z.object({ perSecond: z.number(), p50: z.number(), p99: z.number(), accepted: z.number(), refused: z.number(), seconds: z.number() })
 export type LoadResult = z.infer<typeof LoadResult>
 
-const run = async ({ url, connections, headers, requests }: LoadPlan): Promise<LoadResult> => {
+const run = async ({ url, connections, headers, requests, rate }: LoadPlan): Promise<LoadResult> => {
   const share = Math.floor(requests.length / connections)
   let next = 0
   const latencies: number[] = []
@@ -26,7 +28,7 @@ const run = async ({ url, connections, headers, requests }: LoadPlan): Promise<L
   // autocannon ends at a full second: the last answer came when it came.
   let ended = started
   const result = await autocannon({
-    url, connections, amount: share * connections, pipelining: 1, timeout: 60, method: 'POST',
+    url, connections, amount: share * connections, pipelining: 1, timeout: 60, method: 'POST', ...(rate === undefined ? {} : { overallRate: rate }),
     setupClient: (client) => {
       const own = requests.slice(next * share, (next + 1) * share)
       next += 1

@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Codec } from '../event-store/codec.ts'
 import { kindOf, type Batch, type EventStore } from '../event-store/port.ts'
-import { insertCheckpoint, moveCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { insertCheckpoint, moveCheckpointAfter, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { openedEvent, openEvents } from './opened.ts'
 import { createTables } from './table.ts'
 import { schemaOf, type Build, type ProjectedEvent, type Projection } from './projection.ts'
@@ -83,12 +83,10 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
   // The place of that event, not where reading has got to: at the next start it must be found there.
   const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
   await db.transaction().execute(async (trx) => {
-    await sql.raw([NOT_FOR_EVER, BY_INDEX, QUICKLY].join('; ')).execute(trx)
     // Before anything is written, so that a runner that lost its place waits here and then writes nothing.
-    if (!(await moveCheckpoint(trx, projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
+    if (!(await moveCheckpointAfter(trx, [NOT_FOR_EVER, BY_INDEX, QUICKLY], projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
     if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
     await options.onCommit?.(trx)
-    await sql`select pg_notify('kehu_projection', ${`${projection.model} ${projection.version} ${build} ${checkpoint.position}`})`.execute(trx)
   })
   return { checkpoint, unknownTypes }
 }

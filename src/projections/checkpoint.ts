@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Position } from '../event-store/port.ts'
 import { PREPARED } from './kysely.ts'
 import type { Build, Projection } from './projection.ts'
@@ -38,12 +38,16 @@ export const readCheckpointAfter = async (db: Kysely<unknown>, statements: strin
 export const insertCheckpoint = (db: Kysely<unknown>, { model, version }: Projection, build: Build, placeId: string) =>
   sql`insert into kehu.checkpoint (model, version, build, position, ordinal, place_id, ready) values (${model}, ${version}, ${build}, 0, 0, ${placeId}, false)`.execute(db)
 
-/** Moves the checkpoint from where it was read. False: it is elsewhere by now, another runner is active. */
-export const moveCheckpoint = async (db: Kysely<unknown>, { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<boolean> => {
-  const { numAffectedRows } = await sql`${PREPARED}
+/**
+ * Moves the checkpoint from where it was read and tells who waits for it, behind other statements and in one trip with
+ * them. False: it is elsewhere by now, another runner is active. All that is written here is Kehu's own.
+ */
+export const moveCheckpointAfter = async (trx: Transaction<unknown>, statements: readonly string[], { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<boolean> => {
+  const { numAffectedRows } = await sql`${sql.raw(statements.join('; '))};
+    select pg_notify('kehu_projection', ${sql.lit(`${model} ${version} ${build} ${to.position}`)});
     update kehu.checkpoint
-    set position = ${to.position}, ordinal = ${to.ordinal}, event_id = ${to.eventId}, recorded_max = ${to.recordedMax}, ready = ${to.ready}, stopped = null
-    where model = ${model} and version = ${version} and build = ${build} and position = ${from}`.execute(db)
+    set position = ${sql.lit(String(to.position))}, ordinal = ${sql.lit(String(to.ordinal))}, event_id = ${sql.lit(to.eventId)}, recorded_max = ${sql.lit(to.recordedMax)}, ready = ${sql.lit(to.ready)}, stopped = null
+    where model = ${sql.lit(model)} and version = ${sql.lit(version)} and build = ${sql.lit(build)} and position = ${sql.lit(String(from))}`.execute(trx)
   return numAffectedRows === 1n
 }
 

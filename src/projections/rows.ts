@@ -1,4 +1,6 @@
 import { sql, type Transaction } from 'kysely'
+import { makeArrayWriter, type ArrayWriter } from '../event-store/binary.ts'
+import { PREPARED } from './kysely.ts'
 import type { Table } from './table.ts'
 
 /** The type of a column without what else its definition says. */
@@ -8,11 +10,40 @@ const typeOf = (table: Table, column: string): string => {
   return found.type.replace(/ (not null|generated).*$/, '')
 }
 
-/** Rows as one parameter, however many: Postgres reads each value from text as the column's type does. */
-const asRecords = (table: Table, columns: readonly string[], rows: readonly object[]) => ({
-  from: sql`json_to_recordset(${JSON.stringify(rows)}::json) as new (${sql.join(columns.map((column) => sql`${sql.id(column)} text`))})`,
-  value: (column: string) => sql`new.${sql.id(column)}::${sql.raw(typeOf(table, column))}`,
-})
+/** The values of a column, or null, each of the type it is written as. */
+const all = <Value>(is: (value: unknown) => value is Value, values: readonly unknown[]): (Value | null)[] =>
+  values.map((value) => {
+    if (value === null || is(value)) return value
+    throw new TypeError(`a ${typeof value} is not written in a column like this`)
+  })
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isInteger = (value: unknown): value is number => Number.isInteger(value)
+const isTruth = (value: unknown): value is boolean => typeof value === 'boolean'
+
+/** How the values of a column are written, by its type. Those of any other go as text, which Postgres reads. */
+const writers: Readonly<Record<string, (write: ArrayWriter, values: readonly unknown[]) => Buffer>> = {
+  text: (write, values) => write.texts(all(isText, values)),
+  integer: (write, values) => write.integers(all(isInteger, values)),
+  bigint: (write, values) => write.bigints(all(isText, values)),
+  boolean: (write, values) => write.booleans(all(isTruth, values)),
+  timestamptz: (write, values) => write.instants(all(isText, values)),
+}
+/** About how long a value is. */
+const BYTES = 32
+
+/** Rows as an array for each column, however many: so the statement is the same, and is prepared. */
+const asArrays = (table: Table, columns: readonly string[], rows: readonly object[]) => {
+  const arrays = makeArrayWriter(rows.length * columns.length * BYTES)
+  const valuesOf = (column: string) => rows.map((row): unknown => Reflect.get(row, column) ?? null)
+  const parts = columns.map((column) => {
+    const type = typeOf(table, column)
+    const known = type in writers ? type : 'text'
+    const array = (writers[known] ?? writers['text'])?.(arrays, valuesOf(column))
+    return { column, array: sql`${array}::${sql.raw(known)}[]`, value: sql`new.${sql.id(column)}${sql.raw(known === type ? '' : `::${type}`)}` }
+  })
+  const values = new Map(parts.map(({ column, value }) => [column, value]))
+  return { from: sql`unnest(${sql.join(parts.map(({ array }) => array))}) as new (${sql.join(columns.map((column) => sql.id(column)))})`, value: (column: string) => values.get(column) ?? sql`null` }
+}
 
 /**
  * Inserts rows in one statement. `onConflict` names the key that may be there already, and the columns that then take
@@ -22,11 +53,11 @@ export const insertRows = async (trx: Transaction<unknown>, schema: string, tabl
   const [first] = rows
   if (!first) return
   const columns = Object.keys(first)
-  const { from, value } = asRecords(table, columns, rows)
+  const { from, value } = asArrays(table, columns, rows)
   const conflict = onConflict
     ? sql`on conflict (${sql.join(onConflict.key.map((column) => sql.id(column)))}) do update set ${sql.join(onConflict.update.map((column) => sql`${sql.id(column)} = excluded.${sql.id(column)}`))}`
     : sql``
-  await sql`insert into ${sql.id(schema, table.name)} (${sql.join(columns.map((column) => sql.id(column)))}) select ${sql.join(columns.map(value))} from ${from} ${conflict}`.execute(trx)
+  await sql`${PREPARED} insert into ${sql.id(schema, table.name)} (${sql.join(columns.map((column) => sql.id(column)))}) select ${sql.join(columns.map(value))} from ${from} ${conflict}`.execute(trx)
 }
 
 /** Sets other columns of the rows that a key names, and that `where` holds for, in one statement. */
@@ -34,8 +65,8 @@ export const updateRows = async (trx: Transaction<unknown>, schema: string, tabl
   const [first] = rows
   if (!first) return
   const columns = Object.keys(first)
-  const { from, value } = asRecords(table, columns, rows)
-  await sql`
+  const { from, value } = asArrays(table, columns, rows)
+  await sql`${PREPARED}
     update ${sql.id(schema, table.name)} as old
     set ${sql.join(columns.filter((column) => !key.includes(column)).map((column) => sql`${sql.id(column)} = ${value(column)}`))}
     from ${from} where ${sql.join(key.map((column) => sql`old.${sql.id(column)} = ${value(column)}`), sql` and `)} and ${sql.raw(where)}`.execute(trx)
@@ -43,7 +74,7 @@ export const updateRows = async (trx: Transaction<unknown>, schema: string, tabl
 
 /** Deletes the rows that have one of these values in a column. */
 export const deleteRows = async (trx: Transaction<unknown>, schema: string, table: Table, column: string, values: readonly string[]): Promise<void> => {
-  if (values.length > 0) await sql`delete from ${sql.id(schema, table.name)} where ${sql.id(column)} = any(${values})`.execute(trx)
+  if (values.length > 0) await sql`${PREPARED} delete from ${sql.id(schema, table.name)} where ${sql.id(column)} = any(${values})`.execute(trx)
 }
 
 /** The table of that name. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { makeArrayWriter } from '../../src/event-store/postgres/binary.ts'
+import { makeArrayWriter } from '../../src/event-store/binary.ts'
 import { makeDatabase, type TestDatabase } from '../support/database.ts'
 
 describe('arrays in PostgreSQL’s binary format', () => {

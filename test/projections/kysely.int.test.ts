@@ -33,6 +33,27 @@ describe('Kysely on a pool', () => {
     expect((await sql.raw('select 1 as n; select 2 as n where false').execute(db)).rows).toEqual([])
   })
 
+  it('begins a transaction with its first statement, whatever that is, and one without statements not at all', async () => {
+    await sql`create table kept (n integer)`.execute(db)
+    const count = async () => (await sql<{ n: number }>`select n from kept order by n`.execute(db)).rows.map(({ n }) => n)
+    for (const [n, first] of [sql.raw('select 1; insert into kept values (0)'), sql`insert into kept values (${1})`, sql`${PREPARED} insert into kept values (2)`].entries()) {
+      const failing = db.transaction().execute(async (trx) => {
+        await first.execute(trx)
+        await sql`insert into kept values (${9})`.execute(trx)
+        throw new Error('given up')
+      })
+      await expect(failing).rejects.toThrow('given up')
+      expect(await count()).toEqual(Array.from({ length: n }, (_, index) => index))
+      await db.transaction().execute((trx) => first.execute(trx))
+      expect(await count()).toEqual(Array.from({ length: n + 1 }, (_, index) => index))
+    }
+    await db.transaction().execute(async () => undefined)
+    await expect(db.transaction().execute((trx) => sql.raw('select 1/0').execute(trx))).rejects.toMatchObject({ code: '22012' })
+    // Not in a transaction that was left open.
+    expect((await sql<{ one: boolean }>`select now() = statement_timestamp() as one`.execute(db)).rows).toEqual([{ one: true }])
+    expect(await count()).toEqual([0, 1, 2])
+  })
+
   it('says what went wrong, in a prepared statement as in any', async () => {
     await expect(sql`${PREPARED} select ${'x'}::integer`.execute(db)).rejects.toMatchObject({ code: '22P02' })
     await expect(sql.raw('select 1; select 1/0').execute(db)).rejects.toMatchObject({ code: '22012' })

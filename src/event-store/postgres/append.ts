@@ -3,7 +3,7 @@ import { joined, lastOf, revisionBefore, sizeOf } from '../joined.ts'
 import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRevision, type StoredReceipt } from '../port.ts'
 import { backoff, isTimeout, pause } from '../waiting.ts'
 import { whyNoWrites } from '../writes.ts'
-import { makeArrayWriter } from './binary.ts'
+import { makeArrayWriter } from '../binary.ts'
 import { connecting, isConnectionError, makeReconnecting } from './connection.ts'
 import { APPEND_BATCH, APPEND_SETTINGS, argumentsOf, NOTIFY, type Joined } from './statements.ts'
 

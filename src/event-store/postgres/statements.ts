@@ -1,7 +1,7 @@
 import { emptyHead, textsOf } from '../chain.ts'
 import { lastOf, revisionBefore } from '../joined.ts'
 import type { Append } from '../port.ts'
-import type { ArrayWriter } from './binary.ts'
+import type { ArrayWriter } from '../binary.ts'
 import { streamKey } from './rows.ts'
 
 const types = {

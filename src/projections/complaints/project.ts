@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { complaint, nextStep, steps, type Complaint, type ComplaintEvent, type Deadlines, type OpenComplaint } from '../../domain/complaint/complaint.ts'
 import { reveal, type Recorded } from '../../domain/decider.ts'
+import { PREPARED } from '../kysely.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { deleteRows, insertRows, tableNamed } from '../rows.ts'
 import { tables, type ComplaintsTables } from './tables.ts'
@@ -112,7 +113,7 @@ const trailTable = tableNamed(tables, 'trail')
 
 /** These complaints as the tables have them. */
 export const load = async (trx: Transaction<unknown>, schema: string, ids: readonly string[]): Promise<Map<string, Folded>> => {
-  const rows = await trx.withSchema(schema).withTables<ComplaintsTables>().selectFrom('complaint').selectAll().where('complaint_id', '=', sql<string>`any(${ids})`).execute()
+  const rows = await trx.withSchema(schema).withTables<ComplaintsTables>().selectFrom('complaint').modifyFront(PREPARED).selectAll().where('complaint_id', '=', sql<string>`any(${ids})`).execute()
   return new Map(z.array(Row).parse(rows).map((row) => [row.complaint_id, fromRow(row)]))
 }
 

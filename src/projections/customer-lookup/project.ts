@@ -5,6 +5,7 @@ import type { Group } from '../../domain/customer/group.ts'
 import { IdentifierKind } from '../../domain/customer/identifier.ts'
 import { StoredFieldValue } from '../../domain/category/template.ts'
 import { reveal } from '../../domain/decider.ts'
+import { PREPARED } from '../kysely.ts'
 import { StoredChanges } from '../owner-changes.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { deleteRows, insertRows, tableNamed } from '../rows.ts'
@@ -36,12 +37,12 @@ const merged = (row: { fields: FieldValues; personal_fields: FieldValues }): Fie
 export const load = async (db: Connection, ids: string[]): Promise<Map<string, CustomerRecord>> => {
   const records = new Map<string, CustomerRecord>()
   if (ids.length === 0) return records
-  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
+  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
   if (customers.length === 0) return records
   const known = customers.map((row) => row.customer_id)
-  const identifiers = byCustomer(z.array(IdentifierRow).parse(await db.selectFrom('identifier').selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
-  const contacts = byCustomer(z.array(ContactRow).parse(await db.selectFrom('contact').selectAll().where('customer_id', '=', sql<string>`any(${known})`).orderBy('place').execute()))
-  const shares = byCustomer(z.array(ShareRow).parse(await db.selectFrom('share').selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
+  const identifiers = byCustomer(z.array(IdentifierRow).parse(await db.selectFrom('identifier').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
+  const contacts = byCustomer(z.array(ContactRow).parse(await db.selectFrom('contact').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${known})`).orderBy('place').execute()))
+  const shares = byCustomer(z.array(ShareRow).parse(await db.selectFrom('share').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
   for (const row of customers) {
     const mine = contacts.get(row.customer_id) ?? []
     const state: Customer = {

@@ -4,6 +4,8 @@ import { featuresOf, type Features } from '../../domain/matching/features.ts'
 import { matchProfile } from '../../domain/matching/profile.ts'
 import { emptyOrganisation, templateOf, type CategoryInForce, type TemplateInForce } from '../../domain/organisation/organisation.ts'
 import { sameValue } from '../../domain/values.ts'
+import { PREPARED } from '../kysely.ts'
+import { makeArrayWriter } from '../../event-store/binary.ts'
 import type { ProjectedEvent } from '../projection.ts'
 import { evolveProfile } from './profile.ts'
 import type { DuplicatesTables } from './tables.ts'
@@ -53,7 +55,7 @@ const writeAbsorptions = async (db: Connection, events: readonly ProjectedEvent[
 }
 
 const loadCategories = async (db: Connection): Promise<Categories> => {
-  const rows = await db.selectFrom('category').selectAll().execute()
+  const rows = await db.selectFrom('category').modifyFront(PREPARED).selectAll().execute()
   return new Map(rows.map((row) => [row.category_id, { categoryId: row.category_id, version: row.version, definition: row.definition }]))
 }
 
@@ -97,7 +99,7 @@ const changedMeanings = (before: Categories, after: Categories): string[] => {
 
 const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, MatchRecord>> => {
   if (ids.length === 0) return new Map()
-  const rows = await db.selectFrom('match_record').select(['record', 'customer_id', 'category', 'profile']).where(sql<boolean>`customer_id = any(${[...ids]}::text[])`).execute()
+  const rows = await db.selectFrom('match_record').modifyFront(PREPARED).select(['record', 'customer_id', 'category', 'profile']).where(sql<boolean>`customer_id = any(${[...ids]}::text[])`).execute()
   return new Map(rows.map((row) => [row.customer_id, row]))
 }
 
@@ -127,19 +129,20 @@ const write = async (trx: Transaction<unknown>, schema: string, records: readonl
     return { ...record, features, keys: blockingKeys(features) }
   })
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((table) => sql.table(`${schema}.${table}`))
-  const ids = rows.map((row) => row.record)
+  const { bigints, texts } = makeArrayWriter()
+  const ids = bigints(rows.map((row) => row.record))
+  const given = [rows.map((row) => row.customer_id), rows.map((row) => row.category), rows.map((row) => JSON.stringify(row.profile)), rows.map((row) => JSON.stringify(row.features)), rows.map((row) => row.keys.join(BETWEEN_KEYS))]
+  // Planned anew for each: a plan made while few have a key would read all who have it.
   await sql`
     delete from ${matchKey} k using ${matchRecord} r, unnest(r.keys) as old (key)
     where r.record = any(${ids}::bigint[]) and k.key = old.key and k.record = r.record`.execute(trx)
-  await sql`
+  await sql`${PREPARED}
     insert into ${matchRecord} (record, customer_id, category, profile, features, keys)
     select record, customer_id, category, profile::jsonb, features::jsonb,
       array(select distinct hashtextextended(key, 0) from unnest(string_to_array(keys, ${BETWEEN_KEYS})) as key order by 1)
-    from unnest(${ids}::bigint[], ${rows.map((row) => row.customer_id)}::text[], ${rows.map((row) => row.category)}::text[],
-      ${rows.map((row) => JSON.stringify(row.profile))}::text[], ${rows.map((row) => JSON.stringify(row.features))}::text[], ${rows.map((row) => row.keys.join(BETWEEN_KEYS))}::text[])
-      as given (record, customer_id, category, profile, features, keys)
+    from unnest(${ids}::bigint[], ${sql.join(given.map((values) => sql`${texts(values)}::text[]`))}) as given (record, customer_id, category, profile, features, keys)
     on conflict (record) do update set category = excluded.category, profile = excluded.profile, features = excluded.features, keys = excluded.keys`.execute(trx)
-  await sql`insert into ${matchKey} (key, record) select key, record from ${matchRecord}, unnest(keys) as key where record = any(${ids}::bigint[]) order by key, record`.execute(trx)
+  await sql`${PREPARED} insert into ${matchKey} (key, record) select key, record from ${matchRecord}, unnest(keys) as key where record = any(${ids}::bigint[]) order by key, record`.execute(trx)
 }
 
 const featuresIn = ({ category, profile }: MatchRecord, templates: Templates): Features => {

@@ -4,6 +4,7 @@ import { customer, ownerOf, ownershipNow, type Customer } from '../../domain/cus
 import type { CustomerEvent, StoredFields } from '../../domain/customer/events.ts'
 import type { Recorded } from '../../domain/decider.ts'
 import { regionOf } from '../../domain/handover/region.ts'
+import { PREPARED } from '../kysely.ts'
 import { StoredChanges, storedChanges } from '../owner-changes.ts'
 import type { HandoverTables } from './tables.ts'
 
@@ -20,7 +21,7 @@ const Row = z.object({
 })
 
 export const loadHoldings = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Holding>> => {
-  const { rows } = await sql`select * from ${sql.table(`${schema}.holding`)} where customer_id = any(${[...customerIds]}::text[])`.execute(db)
+  const { rows } = await sql`${PREPARED} select * from ${sql.table(`${schema}.holding`)} where customer_id = any(${[...customerIds]}::text[])`.execute(db)
   return new Map(z.array(Row).parse(rows).map((row) => [row.customer_id, {
     customerId: row.customer_id, ordinal: BigInt(row.ordinal), region: row.region, ownerId: row.owner_id, heldOrdinal: BigInt(row.held_ordinal), heldSince: row.held_since,
     state: {

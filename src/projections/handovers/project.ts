@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { CustomerEvent } from '../../domain/customer/events.ts'
 import { reveal, type Recorded } from '../../domain/decider.ts'
 import type { HandoverEvent } from '../../domain/handover/handover.ts'
+import { PREPARED } from '../kysely.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed, updateRows } from '../rows.ts'
 import { evolveHolding, isOfHoldings, loadHoldings, toHoldingRow, type Holding } from './holding.ts'
@@ -28,7 +29,7 @@ const LedgerRow = z.object({
 /** The holdings that handovers still have to move, by customer. */
 const loadPending = async (trx: Transaction<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Ledger[]>> => {
   if (customerIds.length === 0) return new Map()
-  const { rows } = await sql`
+  const { rows } = await sql`${PREPARED}
     select handover_id, ordinal, held_ordinal, customer_id, held_since, tier, region, outcome from ${sql.table(`${schema}.handover_customer`)}
     where outcome = 'pending' and customer_id = any(${[...customerIds]}::text[])`.execute(trx)
   return Map.groupBy(z.array(LedgerRow).parse(rows).map((row): Ledger => ({ ...row, ...nothingYet })), (row) => row.customer_id)
@@ -38,7 +39,7 @@ const nothingYet = { next_owner: null, recorded_at: null, revision: null, event_
 /** The handovers of those of these employees who have departed: whatever comes to be theirs goes on by them. */
 const loadDepartures = async (trx: Transaction<unknown>, schema: string, employeeIds: readonly string[]): Promise<Map<string, string>> => {
   if (employeeIds.length === 0) return new Map()
-  const { rows } = await sql<{ from_id: string; handover_id: string }>`
+  const { rows } = await sql<{ from_id: string; handover_id: string }>`${PREPARED}
     select from_id, handover_id from ${sql.table(`${schema}.handover`)} where cause = 'departure' and from_id = any(${[...employeeIds]}::text[])`.execute(trx)
   return new Map(rows.map((row) => [row.from_id, row.handover_id]))
 }

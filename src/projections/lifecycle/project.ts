@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
+import { PREPARED } from '../kysely.ts'
 import { StoredChanges, storedChanges } from '../owner-changes.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed } from '../rows.ts'
@@ -27,8 +28,8 @@ const tierTable = tableNamed(tables, 'tier_transition')
 /** Where these customers stand, as the tables have it. */
 export const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, Standing>> => {
   if (ids.length === 0) return new Map()
-  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
-  const lasting = z.array(StayRow).parse(await db.selectFrom('stay').selectAll().where('customer_id', '=', sql<string>`any(${ids})`).where('left_at', 'is', null).execute())
+  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
+  const lasting = z.array(StayRow).parse(await db.selectFrom('stay').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${ids})`).where('left_at', 'is', null).execute())
   const stays = new Map(lasting.map((stay) => [`${stay.axis} ${stay.customer_id}`, stay]))
   return new Map(customers.flatMap((customer) => {
     const stage = stays.get(`stage ${customer.customer_id}`)

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely'
+import { PREPARED } from '../kysely.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed, updateRows } from '../rows.ts'
 import { tables } from './tables.ts'
@@ -29,7 +30,7 @@ type CurrentRow = {
 }
 
 export const loadCurrent = async (trx: Transaction<unknown>, schema: string, customerIds: string[]): Promise<Map<string, Period[]>> => {
-  const { rows } = await sql<CurrentRow>`
+  const { rows } = await sql<CurrentRow>`${PREPARED}
     select customer_id, owner_id, basis, actor, on_behalf_of, reason, policy_version, effective_at, recorded_at, revision, place, ordinal,
            upper(valid) as valid_to, isempty(valid) as empty, lower(known)::text as known_from
     from ${sql.table(`${schema}.ownership_period`)}

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ComplaintEvent } from '../../domain/complaint/complaint.ts'
 import { latest } from '../../domain/customer/protection.ts'
 import { followUpAt } from '../../domain/engagement/engagement.ts'
+import { PREPARED } from '../kysely.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed } from '../rows.ts'
 import { evolve, fromRow, Row, toRow, type Folded } from './fold.ts'
@@ -20,7 +21,7 @@ type Connection = ReturnType<typeof connect>
 const among = (ids: Iterable<string>) => sql<string>`any(${[...new Set(ids)]}::text[])`
 
 const load = async (db: Connection, ids: readonly string[]): Promise<Folded[]> =>
-  ids.length === 0 ? [] : z.array(Row).parse(await db.selectFrom('standing').selectAll().where('customer_id', '=', among(ids)).execute()).map(fromRow)
+  ids.length === 0 ? [] : z.array(Row).parse(await db.selectFrom('standing').modifyFront(PREPARED).selectAll().where('customer_id', '=', among(ids)).execute()).map(fromRow)
 
 const opening = ['ComplaintLodged', 'ComplaintClosed', 'ComplaintReopened', 'ComplainantCorrected'] as const
 type Opening = Extract<ComplaintEvent, { type: (typeof opening)[number] }>
@@ -30,7 +31,7 @@ const isOpening = (event: ComplaintEvent): event is Opening => opening.some((typ
 const foldComplaints = async (db: Connection, events: readonly ProjectedEvent[]) => {
   const relevant = events.flatMap((one) => (one.kind === 'complaint' && isOpening(one.event) ? [{ id: one.id, event: one.event }] : []))
   if (relevant.length === 0) return { complaints: [], opened: new Map<string, number>() }
-  const found = z.array(ComplaintRow).parse(await db.selectFrom('complaint').selectAll().where('complaint_id', '=', among(relevant.map(({ id }) => id))).execute())
+  const found = z.array(ComplaintRow).parse(await db.selectFrom('complaint').modifyFront(PREPARED).selectAll().where('complaint_id', '=', among(relevant.map(({ id }) => id))).execute())
   const complaints = new Map<string, Complaint>(found.map((row) => [row.complaint_id, row]))
   const opened = new Map<string, number>()
   const count = (one: Complaint | undefined, more: number) => { if (one?.open) opened.set(one.customer_id, (opened.get(one.customer_id) ?? 0) + more) }
@@ -50,9 +51,9 @@ const foldComplaints = async (db: Connection, events: readonly ProjectedEvent[])
 /** Into `known` all that is of the groups of these customers, before and after their changes; who stands for each is said anew. */
 const regroup = async (db: Connection, known: Map<string, Folded>, touched: readonly Folded[]): Promise<void> => {
   const into = touched.flatMap(({ absorbedInto }) => absorbedInto ?? [])
-  const stored = into.length === 0 ? [] : await db.selectFrom('standing').select('survivor_id').where('customer_id', '=', among(into)).execute()
+  const stored = into.length === 0 ? [] : await db.selectFrom('standing').modifyFront(PREPARED).select('survivor_id').where('customer_id', '=', among(into)).execute()
   const roots = [...touched.map(({ survivorId }) => survivorId), ...into, ...stored.map((row) => row.survivor_id)]
-  const members = await db.selectFrom('standing').select('customer_id').where('survivor_id', '=', among(roots)).where('absorbed_into', 'is not', null).execute()
+  const members = await db.selectFrom('standing').modifyFront(PREPARED).select('customer_id').where('survivor_id', '=', among(roots)).where('absorbed_into', 'is not', null).execute()
   for (const one of await load(db, [...roots, ...members.map((row) => row.customer_id)].filter((id) => !known.has(id)))) known.set(one.customerId, one)
   const rootOf = (one: Folded): string => {
     const next = one.absorbedInto === null ? undefined : known.get(one.absorbedInto)

@@ -1,29 +1,33 @@
 /**
  * One-dimensional arrays in the binary format PostgreSQL sends and receives (array_recv, and the *_recv of each
  * element type, in the server's source). Text arrays would have to be quoted here and unquoted there: for the rows
- * of an append that costs more than all else.
+ * of an append that costs more than all else, and JSON for the rows of a read model as much as writing them.
  */
 export type ArrayWriter = {
   uuids: (values: readonly string[]) => Buffer
-  integers: (values: readonly number[]) => Buffer
-  texts: (values: readonly string[]) => Buffer
+  integers: (values: readonly (number | null)[]) => Buffer
+  /** 64-bit integers, as decimal texts. */
+  bigints: (values: readonly (string | null)[]) => Buffer
+  booleans: (values: readonly (boolean | null)[]) => Buffer
+  texts: (values: readonly (string | null)[]) => Buffer
   /** Bytes given in hex. */
   hexBytes: (values: readonly string[]) => Buffer
   /** Instants as RFC 3339 texts; PostgreSQL counts microseconds from the year 2000. */
-  instants: (values: readonly string[]) => Buffer
+  instants: (values: readonly (string | null)[]) => Buffer
   /** What was written before is given up: its buffer is written over. */
   reset: () => void
 }
 
-const OID = { uuid: 2950, int4: 23, text: 25, bytea: 17, timestamptz: 1184 }
+const OID = { uuid: 2950, int4: 23, int8: 20, bool: 16, text: 25, bytea: 17, timestamptz: 1184 }
+const NULL = -1
 const YEAR_2000 = Date.UTC(2000, 0, 1)
 
 /**
- * Writes arrays one behind the other into one buffer that grows as needed.
+ * Writes arrays one behind the other into one buffer that grows as needed; `bytes`: how long it is to begin with.
  * The writers throw TypeError for a value that is not of the type.
  */
-export const makeArrayWriter = (): ArrayWriter => {
-  let buffer = Buffer.allocUnsafe(64 * 1024)
+export const makeArrayWriter = (bytes = 64 * 1024): ArrayWriter => {
+  let buffer = Buffer.allocUnsafe(bytes)
   let at = 0
   let start = 0
 
@@ -37,7 +41,7 @@ export const makeArrayWriter = (): ArrayWriter => {
     buffer = larger
   }
 
-  const array = <Value>(oid: number, values: readonly Value[], most: (value: Value) => number, write: (value: Value) => void): Buffer => {
+  const array = <Value>(oid: number, values: readonly (Value | null)[], most: (value: Value) => number, write: (value: Value) => void): Buffer => {
     start = at
     reserve(20)
     at = buffer.writeInt32BE(values.length === 0 ? 0 : 1, at)
@@ -48,7 +52,11 @@ export const makeArrayWriter = (): ArrayWriter => {
       at = buffer.writeInt32BE(1, at)
     }
     for (const value of values) {
-      reserve(4 + most(value))
+      reserve(4 + (value === null ? 0 : most(value)))
+      if (value === null) {
+        at = buffer.writeInt32BE(NULL, at)
+        continue
+      }
       const length = at
       at += 4
       write(value)
@@ -70,6 +78,13 @@ export const makeArrayWriter = (): ArrayWriter => {
     }),
     integers: (values) => array(OID.int4, values, () => 4, (value) => {
       at = buffer.writeInt32BE(value, at)
+    }),
+    bigints: (values) => array(OID.int8, values, () => 8, (value) => {
+      if (!/^-?\d+$/.test(value)) throw new TypeError('not an integer')
+      at = buffer.writeBigInt64BE(BigInt(value), at)
+    }),
+    booleans: (values) => array(OID.bool, values, () => 1, (value) => {
+      at = buffer.writeUInt8(value ? 1 : 0, at)
     }),
     texts: (values) => array(OID.text, values, (value) => value.length * 3, (value) => {
       at += buffer.write(value, at, 'utf8')
