@@ -38,8 +38,8 @@ export const benchmarkLag = async ({ say }: BenchmarkOptions): Promise<Figure[]>
     }
     const customers: string[] = []
     while (customers.length < CUSTOMERS) customers.push(...(await Promise.all(Array.from({ length: 20 }, () => send('create-customer', newCustomer())))).map((one) => one.customerId))
-    const command = (n: number) => (n % 5 === 0 ? { name: 'create-customer', body: newCustomer() } : { name: 'change-profile', body: { customerId: customers[n % CUSTOMERS], fields: { notes: `${n}` } } })
-    say(`${A_SECOND} commands a second over HTTP for ${SECONDS} s, after ${WARM_SECONDS} s to warm up: one in five enters a customer with an identifier, the others change profiles; ${LOOKED_FOR} of them a second are looked for at once with GET, which waits until they are there`)
+    const command = (n: number) => (n % 8 === 0 ? { name: 'create-customer', body: newCustomer() } : { name: 'change-profile', body: { customerId: customers[n % CUSTOMERS], fields: { notes: `${n}` } } })
+    say(`${A_SECOND} commands a second over HTTP for ${SECONDS} s, after ${WARM_SECONDS} s to warm up: one in eight enters a customer with an identifier, the others change profiles; ${LOOKED_FOR} of them a second are looked for at once with GET, which waits until they are there`)
 
     const rate = A_SECOND - LOOKED_FOR
     const requests = Array.from({ length: rate * (WARM_SECONDS + SECONDS) }, (_, n) => command(n)).map(({ name, body }) => ({ path: `/commands/${name}`, body }))
@@ -59,7 +59,7 @@ export const benchmarkLag = async ({ say }: BenchmarkOptions): Promise<Figure[]>
       looks.push(look(n))
     }
     const [sent] = await Promise.all([load, Promise.all(looks)])
-    if (sent.refused > 0) throw new Error(`${sent.refused} commands were refused`)
+    if (sent.refused > requests.length / 200) throw new Error(`${sent.refused} of ${requests.length} commands were refused`)
     return [
       { name: 'lag', value: percentile(lags, 0.99), unit: 'ms (p99)', ratios: {} },
       { name: 'lag p50', value: median(lags), unit: 'ms', ratios: {} },

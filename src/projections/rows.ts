@@ -20,7 +20,7 @@ const isText = (value: unknown): value is string => typeof value === 'string'
 const isInteger = (value: unknown): value is number => Number.isInteger(value)
 const isTruth = (value: unknown): value is boolean => typeof value === 'boolean'
 
-/** How the values of a column are written, by its type. Those of any other go as text, which Postgres reads. */
+/** How the values of a column are written, by its type. */
 const writers: Readonly<Record<string, (write: ArrayWriter, values: readonly unknown[]) => Buffer>> = {
   text: (write, values) => write.texts(all(isText, values)),
   integer: (write, values) => write.integers(all(isInteger, values)),
@@ -28,6 +28,8 @@ const writers: Readonly<Record<string, (write: ArrayWriter, values: readonly unk
   boolean: (write, values) => write.booleans(all(isTruth, values)),
   timestamptz: (write, values) => write.instants(all(isText, values)),
 }
+/** Those of any other type go as text, which Postgres reads: JSON and ranges, numbers with a fraction. */
+const asText = (write: ArrayWriter, values: readonly unknown[]): Buffer => write.texts(all(isText, values.map((value) => (typeof value === 'number' ? String(value) : value))))
 /** About how long a value is. */
 const BYTES = 32
 
@@ -37,9 +39,8 @@ const asArrays = (table: Table, columns: readonly string[], rows: readonly objec
   const valuesOf = (column: string) => rows.map((row): unknown => Reflect.get(row, column) ?? null)
   const parts = columns.map((column) => {
     const type = typeOf(table, column)
-    const known = type in writers ? type : 'text'
-    const array = (writers[known] ?? writers['text'])?.(arrays, valuesOf(column))
-    return { column, array: sql`${array}::${sql.raw(known)}[]`, value: sql`new.${sql.id(column)}${sql.raw(known === type ? '' : `::${type}`)}` }
+    const write = writers[type]
+    return { column, array: sql`${(write ?? asText)(arrays, valuesOf(column))}::${sql.raw(write ? type : 'text')}[]`, value: sql`new.${sql.id(column)}${sql.raw(write ? '' : `::${type}`)}` }
   })
   const values = new Map(parts.map(({ column, value }) => [column, value]))
   return { from: sql`unnest(${sql.join(parts.map(({ array }) => array))}) as new (${sql.join(columns.map((column) => sql.id(column)))})`, value: (column: string) => values.get(column) ?? sql`null` }

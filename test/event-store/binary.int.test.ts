@@ -34,6 +34,16 @@ describe('arrays in PostgreSQL’s binary format', () => {
     }), { numRuns: 60 })
   })
 
+  it('hold nulls, 64-bit integers and truths', async () => {
+    const nullable = <T>(one: fc.Arbitrary<T>) => fc.array(fc.option(one))
+    await fc.assert(fc.asyncProperty(nullable(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String)), nullable(fc.boolean()), nullable(text), nullable(fc.integer()), nullable(instant), async (bigints, truths, texts, integers, instants) => {
+      write.reset()
+      const values = [write.bigints(bigints), write.booleans(truths), write.texts(texts), write.integers(integers), write.instants(instants)]
+      const { rows: [row] } = await client.query<{ l: (string | null)[]; b: (boolean | null)[]; t: (string | null)[]; i: (number | null)[]; z: (Date | null)[] }>('select $1::bigint[]::text[] as l, $2::boolean[] as b, $3::text[] as t, $4::integer[] as i, $5::timestamptz[] as z', values)
+      expect({ ...row, z: row?.z.map((one) => one?.toISOString() ?? null) }).toEqual({ l: bigints, b: truths, t: texts, i: integers, z: instants })
+    }), { numRuns: 60 })
+  })
+
   it('keep what is longer than the buffer', async () => {
     write.reset()
     const texts = Array.from({ length: 40 }, (_, n) => '客'.repeat(5000 + n))
@@ -46,5 +56,6 @@ describe('arrays in PostgreSQL’s binary format', () => {
     for (const wrong of ['', 'no', '01234567-89ab-cdef-0123-456789abcdeg', '01234567-89ab-cdef-0123-456789abcdef0']) expect(() => write.uuids([wrong]), wrong).toThrow(TypeError)
     for (const wrong of ['a', 'xy']) expect(() => write.hexBytes([wrong]), wrong).toThrow(TypeError)
     expect(() => write.instants(['yesterday'])).toThrow(TypeError)
+    for (const wrong of ['', '1.5', '0x10', 'x', '9223372036854775808']) expect(() => write.bigints([wrong]), wrong).toThrow()
   })
 })

@@ -7,7 +7,7 @@ const POLL_MS = 1000
 /** Told again and again, a reader looks this often: what comes in between it takes together, for the price of one. */
 const LOOK_MS = 20
 /** And this often while the process has more to do than it can: commands go first, readers take more at a time. */
-const BUSY_LOOK_MS = 250
+const BUSY_LOOK_MS = 40
 const BUSY = 0.95
 
 /** Whether the event loop has been at its limit lately: measured over a fifth of a second or more. */

@@ -130,19 +130,25 @@ const write = async (trx: Transaction<unknown>, schema: string, records: readonl
   })
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((table) => sql.table(`${schema}.${table}`))
   const { bigints, texts } = makeArrayWriter()
-  const ids = bigints(rows.map((row) => row.record))
   const given = [rows.map((row) => row.customer_id), rows.map((row) => row.category), rows.map((row) => JSON.stringify(row.profile)), rows.map((row) => JSON.stringify(row.features)), rows.map((row) => row.keys.join(BETWEEN_KEYS))]
-  // Planned anew for each: a plan made while few have a key would read all who have it.
+  // Of keys only those that come or go are written: most changes of a profile leave what tells who it is. Planned anew
+  // for each batch: a plan made while few have a key would read all who have it.
   await sql`
-    delete from ${matchKey} k using ${matchRecord} r, unnest(r.keys) as old (key)
-    where r.record = any(${ids}::bigint[]) and k.key = old.key and k.record = r.record`.execute(trx)
-  await sql`${PREPARED}
+    with given as materialized (
+      select record, customer_id, category, profile::jsonb as profile, features::jsonb as features,
+        array(select distinct hashtextextended(key, 0) from unnest(string_to_array(keys, ${BETWEEN_KEYS})) as key order by 1) as keys
+      from unnest(${bigints(rows.map((row) => row.record))}::bigint[], ${sql.join(given.map((values) => sql`${texts(values)}::text[]`))}) as row (record, customer_id, category, profile, features, keys)
+    ), gone as (
+      delete from ${matchKey} k using given g, lateral (select unnest(r.keys) as key from ${matchRecord} r where r.record = g.record) as old
+      where old.key <> all(g.keys) and k.key = old.key and k.record = g.record
+    ), come as (
+      insert into ${matchKey} (key, record)
+      select key, g.record from given g, unnest(g.keys) as key
+      where key <> all(coalesce((select r.keys from ${matchRecord} r where r.record = g.record), '{}')) order by key, g.record
+    )
     insert into ${matchRecord} (record, customer_id, category, profile, features, keys)
-    select record, customer_id, category, profile::jsonb, features::jsonb,
-      array(select distinct hashtextextended(key, 0) from unnest(string_to_array(keys, ${BETWEEN_KEYS})) as key order by 1)
-    from unnest(${ids}::bigint[], ${sql.join(given.map((values) => sql`${texts(values)}::text[]`))}) as given (record, customer_id, category, profile, features, keys)
+    select record, customer_id, category, profile, features, keys from given
     on conflict (record) do update set category = excluded.category, profile = excluded.profile, features = excluded.features, keys = excluded.keys`.execute(trx)
-  await sql`${PREPARED} insert into ${matchKey} (key, record) select key, record from ${matchRecord}, unnest(keys) as key where record = any(${ids}::bigint[]) order by key, record`.execute(trx)
 }
 
 const featuresIn = ({ category, profile }: MatchRecord, templates: Templates): Features => {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { CustomerEvent } from '../../domain/customer/events.ts'
 import { reveal, type Recorded } from '../../domain/decider.ts'
 import type { HandoverEvent } from '../../domain/handover/handover.ts'
+import { sameValue } from '../../domain/values.ts'
 import { PREPARED } from '../kysely.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
 import { insertRows, tableNamed, updateRows } from '../rows.ts'
@@ -84,7 +85,8 @@ const projectChanges = async (trx: Transaction<unknown>, schema: string, changes
 
 const projectCustomers = async (trx: Transaction<unknown>, schema: string, events: readonly OfCustomer[]): Promise<void> => {
   if (events.length === 0) return
-  const holdings = await loadHoldings(trx, schema, [...new Set(events.map(({ id }) => id))])
+  const stood = await loadHoldings(trx, schema, [...new Set(events.map(({ id }) => id))])
+  const holdings = new Map(stood)
   const changed = new Map<string, Holding>()
   const changes: Change[] = []
   for (const event of events) {
@@ -95,7 +97,12 @@ const projectCustomers = async (trx: Transaction<unknown>, schema: string, event
     changed.set(event.id, after)
     if (before?.heldOrdinal !== after.heldOrdinal && ((before?.ownerId ?? null) !== null || after.ownerId !== null)) changes.push({ event, before, after })
   }
-  await insertRows(trx, schema, holdingTable, [...changed.values()].map(toHoldingRow), { key: ['customer_id'], update: holdingChanges })
+  // A profile may change and leave the region as it was.
+  const rows = [...changed].flatMap(([id, after]) => {
+    const [before, row] = [stood.get(id), toHoldingRow(after)]
+    return before && sameValue(toHoldingRow(before), row) ? [] : [row]
+  })
+  await insertRows(trx, schema, holdingTable, rows, { key: ['customer_id'], update: holdingChanges })
   await projectChanges(trx, schema, changes)
 }
 

@@ -42,7 +42,7 @@ export const toRow = ({ customerId, survivorId, absorbedInto, category, tier, ow
 const factsOf = (all: readonly Folded[]): Facts =>
   ({ followedUpAt: latest(...all.map((one) => one.followedUpAt)), boughtAt: latest(...all.map((one) => one.boughtAt)), openComplaint: all.some((one) => one.openComplaints > 0) })
 
-/** After an event of its own stream; undefined for one that was never entered. */
+/** After an event of its own stream: itself where that changes nothing here; undefined for one that was never entered. */
 export const evolve = (customerId: string, before: Folded | undefined, event: Recorded<CustomerEvent>): Folded | undefined => {
   if (event.type === 'CustomerCreated') {
     const { category, tier } = event.data
@@ -51,7 +51,8 @@ export const evolve = (customerId: string, before: Folded | undefined, event: Re
   }
   if (!before) return undefined
   const ownership = ownershipAfter(before.ownership, event)
-  const after = { ...before, ownership, protection: applyProtection(before.protection, event, before.ownership, ownership) }
+  const protection = applyProtection(before.protection, event, before.ownership, ownership)
+  const after = ownership === before.ownership && protection === before.protection ? before : { ...before, ownership, protection }
   switch (event.type) {
     case 'CustomerRecategorised':
       return { ...after, category: event.data.to }

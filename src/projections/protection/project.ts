@@ -67,7 +67,8 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
   const { complaints, opened } = await foldComplaints(db, events)
   const ids = [...events.flatMap((one) => (one.kind === 'customer' || one.kind === 'engagement' || one.kind === 'purchases' ? [one.id] : [])), ...opened.keys()]
   if (ids.length === 0) return
-  const known = new Map((await load(db, ids)).map((one) => [one.customerId, one]))
+  const stood = new Map((await load(db, ids)).map((one) => [one.customerId, one]))
+  const known = new Map(stood)
   for (const one of events) {
     if (one.kind === 'customer') {
       const after = evolve(one.id, known.get(one.id), one.event)
@@ -82,11 +83,14 @@ const project = async (trx: Transaction<unknown>, schema: string, events: readon
     const before = known.get(customerId)
     if (before) known.set(customerId, { ...before, openComplaints: before.openComplaints + more })
   }
+  await insertRows(trx, schema, complaintTable, complaints, { key: ['complaint_id'], update: ['customer_id', 'open'] })
+  // Many events leave a customer as it stood: then nothing is read for it, nor written.
+  for (const [id, one] of known) if (one === stood.get(id)) known.delete(id)
+  if (known.size === 0) return
   await regroup(db, known, [...known.values()])
   const groups = Map.groupBy(known.values(), (one) => one.survivorId)
   const rows = [...known.values()].map((one) => toRow(one, one.survivorId === one.customerId ? (groups.get(one.survivorId) ?? []) : [one]))
   await insertRows(trx, schema, standingTable, rows, { key: ['customer_id'], update: changing })
-  await insertRows(trx, schema, complaintTable, complaints, { key: ['complaint_id'], update: ['customer_id', 'open'] })
 }
 
 export const protection: Projection = { model: 'protection', version: 2, kinds: ['customer', 'engagement', 'purchases', 'complaint'], tables, project }
