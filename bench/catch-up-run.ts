@@ -16,12 +16,10 @@ import { plainly } from './plain-models.ts'
 
 const PLAIN_BATCH = 1000
 
-const everything = projections.flatMap((projection) => projection.kinds)
-
 /** The read models as the service builds them, all in one process, until each is ready. */
 const catchUp = async (core: Core, chosen: readonly Projection[]): Promise<void> => {
   const { db, runtime: { store, codec }, placeId, connectionString } = core
-  const shared = shareLog(store, codec, [...new Set(everything)])
+  const shared = shareLog(store, codec, [...new Set(chosen.flatMap(({ kinds }) => kinds))])
   for (const projection of chosen) await discard(db, projection, 'live')
   await Promise.all(chosen.map(async (projection) => {
     const stop = new AbortController()
