@@ -27,7 +27,7 @@ export const makeReader = (pool: Pool) => {
       text: `
         select e.*, w.n::integer from unnest($1::uuid[], $2::integer[]) with ordinality as w (stream_key, revision, n)
         cross join lateral (
-          select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision and e.revision < w.revision + ${PAGE}
+          select ${eventColumns} from kehu.event e where e.stream_key = w.stream_key and e.revision >= w.revision and e.revision < w.revision::bigint + ${PAGE}
         ) as e`,
       values: [wanted.map(({ stream }) => streamKey(stream)), wanted.map(({ from }) => from)],
     })
@@ -42,7 +42,7 @@ export const makeReader = (pool: Pool) => {
     const { rows } = await pool.query<EventRow>({
       name: 'read-stream',
       rowMode: 'array',
-      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2 and revision < $2 + $3 order by revision`,
+      text: `select ${eventColumns} from kehu.event where stream_key = $1 and revision >= $2::integer and revision < $2::integer::bigint + $3 order by revision`,
       values: [streamKey(stream), from, size],
     })
     return rows
