@@ -116,6 +116,7 @@ export const followReactions = async (runtime: Runtime, log: ProcessLog, { proce
       for (const intent of found.flat()) await dispatch(runtime, log, process, intent)
       if (signal.aborted) return
     }
-    await log.advance(process, batch.position)
+    // Where it stands is not waited for: from an earlier place it would look once more.
+    log.advance(process, batch.position).catch(() => undefined)
   }
 }

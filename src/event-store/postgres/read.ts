@@ -5,13 +5,18 @@ import { reaching } from './connection.ts'
 import { eventColumns, kindFilter, streamKey, toRecordedEvent, type EventRow } from './rows.ts'
 
 /** Pages are bounded by revision: told to limit them, Postgres sorts all that is left of a stream for each. */
-const PAGE = 500
+export const PAGE = 500
 const LARGE_PAGE = 2000
 /** Streams whose beginnings are read in one statement. */
 const MOST_TOGETHER = 64
 const LANES = 8
 /** Positions looked through at once for events of some kinds: nothing takes as long as the log is long. */
 const STRETCH = 250_000n
+
+/** Which events are asked for: of these kinds, and of these types; of all where none are named. */
+export type Filter = Pick<ReadAllOptions, 'kinds' | 'types'>
+/** At most so many of the events after a position for which one of the filters asks, or some of them more. */
+export type ReadBatch = (after: Position, filters: readonly Filter[], most: number) => Promise<Batch>
 
 /** Beside the end of the log stands an event, or nothing when there is none. */
 const isEventRow = (row: EventRow | null[]): row is EventRow => row[0] !== null
@@ -101,32 +106,35 @@ export const makeReader = (pool: Pool) => {
    * (positions are given and committed in one order), so nothing up to there can still appear. Of some kinds or types
    * no more than a stretch of the log is looked through at once: however few there are, the answer comes in time.
    */
-  const readBatch = async ({ after, kinds, types, batchSize = PAGE }: ReadAllOptions): Promise<Batch> => {
+  const readBatch: ReadBatch = async (after, filters, most) => {
+    const everything = filters.some(({ kinds, types }) => !kinds && !types)
+    const lists: (readonly string[])[] = []
+    const wanted = filters.map(({ kinds, types }) => `(${kindFilter(kinds)}${types ? ` and type = any($${lists.push(types) + 2}::text[])` : ''})`)
     const { rows: found } = await pool.query<[end: string, reach: string, ...(EventRow | null[])]>({
       rowMode: 'array',
       text: `
        select l.log_end, l.reach, e.*
-       from (select log_end, ${kinds ?? types ? `least(log_end, $1::bigint + ${STRETCH})` : 'log_end'} as reach
+       from (select log_end, ${everything ? 'log_end' : `least(log_end, $1::bigint + ${STRETCH})`} as reach
              from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as known) as l
        left join lateral (
          select ${eventColumns} from kehu.event
-         where position > $1 and position <= l.reach and ${kindFilter(kinds)}${types ? ' and type = any($3::text[])' : ''} order by position limit $2
+         where position > $1 and position <= l.reach and (${everything ? 'true' : wanted.join(' or ')}) order by position limit $2
        ) as e on true
        order by e.position`,
-      values: types ? [after, batchSize, types] : [after, batchSize],
+      values: [after, most, ...(everything ? [] : lists)],
     })
     const [last, end] = [BigInt(found[0]?.[0] ?? 0), BigInt(found[0]?.[1] ?? 0)]
     if (last <= after) return { events: [], position: after, caughtUp: true }
     const events = found.flatMap(([, , ...row]) => (isEventRow(row) ? toRecordedEvent(row) : []))
-    const position = events.length === batchSize ? (events.at(-1)?.position ?? end) : end
+    const position = events.length === most ? (events.at(-1)?.position ?? end) : end
     return { events, position, caughtUp: position === last }
   }
 
-  async function* readAll(options: ReadAllOptions): AsyncIterable<Batch> {
-    let { after } = options
+  async function* readAll({ after: from, batchSize = PAGE, ...filter }: ReadAllOptions): AsyncIterable<Batch> {
+    let after = from
     const end = await head()
     for (;;) {
-      const batch = await readBatch({ ...options, after })
+      const batch = await readBatch(after, [filter], batchSize)
       yield batch
       after = batch.position
       if (batch.caughtUp || after >= end) return

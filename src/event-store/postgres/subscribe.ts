@@ -1,35 +1,15 @@
 import type { Batch, ReadAllOptions } from '../port.ts'
 import { backoff, pause } from '../waiting.ts'
 import { isConnectionError, makeReconnecting } from './connection.ts'
+import { makeLooks } from './looks.ts'
+import { PAGE, type ReadBatch } from './read.ts'
 
 /** Readers look this often besides being told: a lost notification delays, it never loses. */
 const POLL_MS = 1000
-/** Told again and again, a reader looks this often: what comes in between it takes together, for the price of one. */
-const LOOK_MS = 20
-/** And this often while the process has more to do than it can: commands go first, readers take more at a time. */
-const BUSY_LOOK_MS = 40
-const BUSY = 0.95
-
-/** Whether the event loop has been at its limit lately: measured over a fifth of a second or more. */
-const makeBusyness = (): (() => boolean) => {
-  let measured = performance.eventLoopUtilization()
-  let since = performance.now()
-  let busy = false
-  return () => {
-    const now = performance.now()
-    if (now - since < 200) return busy
-    const next = performance.eventLoopUtilization()
-    busy = performance.eventLoopUtilization(next, measured).utilization > BUSY
-    measured = next
-    since = now
-    return busy
-  }
-}
-
-/** One connection listens for all subscriptions of a process and wakes them; each reads for itself. */
-export const makeSubscriptions = (connectionString: string, readBatch: (options: ReadAllOptions) => Promise<Batch>) => {
+/** One connection listens for all subscriptions of a process and wakes them. Who is behind reads for itself; at the end of the log they look together. */
+export const makeSubscriptions = (connectionString: string, readBatch: ReadBatch) => {
   const sleepers = new Set<() => void>()
-  const isBusy = makeBusyness()
+  const { moment, look } = makeLooks(readBatch)
   const wakeAll = () => {
     for (const wake of sleepers) wake()
   }
@@ -69,6 +49,7 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
     let { after } = options
     let told = true
     let first = true
+    let caughtUp = false
     let failures = 0
     let wake: () => void = () => undefined
     const onNotice = () => {
@@ -78,15 +59,15 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
     sleepers.add(onNotice)
     try {
       while (!signal.aborted && !stop.signal.aborted) {
+        if (caughtUp) await moment()
         // Cleared before reading: a notice that comes while reading is looked into afterwards.
         told = false
-        const looked = performance.now()
         let batch: Batch
         try {
-          batch = await readBatch({ ...options, after })
+          batch = caughtUp ? await look({ ...options, after }) : await readBatch(after, [options], options.batchSize ?? PAGE)
           failures = 0
         } catch (error) {
-          if (signal.aborted) return
+          if (signal.aborted || stop.signal.aborted) return
           if (!isConnectionError(error)) throw error
           failures += 1
           await pause(backoff(failures), signal)
@@ -97,10 +78,8 @@ export const makeSubscriptions = (connectionString: string, readBatch: (options:
           after = batch.position
           yield batch
         }
-        if (!batch.caughtUp) continue
-        const early = (isBusy() ? BUSY_LOOK_MS : LOOK_MS) - (performance.now() - looked)
-        if (early > 0) await pause(early, AbortSignal.any([signal, stop.signal]))
-        if (told) continue
+        caughtUp = batch.caughtUp
+        if (!caughtUp || told) continue
         await new Promise<void>((resolve) => {
           const timer = setTimeout(done, POLL_MS)
           function done() {
