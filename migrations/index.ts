@@ -8,6 +8,7 @@ import * as projectionPause from './0005-projection-pause.ts'
 import * as appendBatch from './0006-append-batch.ts'
 import * as duplicateScan from './0007-duplicate-scan.ts'
 import * as roots from './0009-roots.ts'
+import * as moveCheckpoint from './0010-move-checkpoint.ts'
 
 // A new migration is one line here. What has been released never changes.
 const migrations = {
@@ -19,6 +20,7 @@ const migrations = {
   '0006-append-batch': appendBatch,
   '0007-duplicate-scan': duplicateScan,
   '0009-roots': roots,
+  '0010-move-checkpoint': moveCheckpoint,
 }
 const provider: MigrationProvider = { getMigrations: async () => migrations }
 const SCHEMA = 'kehu_migration'

@@ -1,15 +1,11 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Codec } from '../event-store/codec.ts'
 import { kindOf, type Batch, type EventStore } from '../event-store/port.ts'
-import { insertCheckpoint, moveCheckpointAfter, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { AnotherRunner, insertCheckpoint, isAnotherRunner, moveCheckpointAfter, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { openedEvent, openEvents } from './opened.ts'
 import { createTables } from './table.ts'
 import { schemaOf, type Build, type ProjectedEvent, type Projection } from './projection.ts'
 
-/** The checkpoint is not where this runner left it: another one is active. */
-export class AnotherRunner extends Error {
-  override name = 'AnotherRunner'
-}
 /** The checkpoint does not belong to this log: it was restored from an older copy, or is another log. */
 export class WrongLog extends Error {
   override name = 'WrongLog'
@@ -83,10 +79,12 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
   // The place of that event, not where reading has got to: at the next start it must be found there.
   const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
   await db.transaction().execute(async (trx) => {
-    // Before anything is written, so that a runner that lost its place waits here and then writes nothing.
-    if (!(await moveCheckpointAfter(trx, [NOT_FOR_EVER, BY_INDEX, QUICKLY], projection, build, from.position, checkpoint))) throw new AnotherRunner(`another runner moved ${projection.model}`)
+    // Before anything is written: a runner that lost its place waits here, in Postgres, and then writes nothing.
+    await moveCheckpointAfter(trx, [NOT_FOR_EVER, BY_INDEX, QUICKLY], projection, build, from.position, checkpoint)
     if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
     await options.onCommit?.(trx)
+  }).catch((error: unknown) => {
+    throw isAnotherRunner(error) ? new AnotherRunner(`another runner moved ${projection.model}`, { cause: error }) : error
   })
   return { checkpoint, unknownTypes }
 }

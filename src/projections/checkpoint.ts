@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Position } from '../event-store/port.ts'
-import { PREPARED } from './kysely.ts'
+import { PREPARED, UNWAITED } from './kysely.ts'
 import type { Build, Projection } from './projection.ts'
 
 /** How far a build of a read model has read, and by what it recognises its log. */
@@ -38,17 +38,21 @@ export const readCheckpointAfter = async (db: Kysely<unknown>, statements: strin
 export const insertCheckpoint = (db: Kysely<unknown>, { model, version }: Projection, build: Build, placeId: string) =>
   sql`insert into kehu.checkpoint (model, version, build, position, ordinal, place_id, ready) values (${model}, ${version}, ${build}, 0, 0, ${placeId}, false)`.execute(db)
 
+/** The checkpoint is not where this runner left it: another one is active. */
+export class AnotherRunner extends Error {
+  override name = 'AnotherRunner'
+}
+/** As kehu.move_checkpoint says it. */
+export const isAnotherRunner = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'KH001'
+
 /**
  * Moves the checkpoint from where it was read and tells who waits for it, behind other statements and in one trip with
- * them. False: it is elsewhere by now, another runner is active. All that is written here is Kehu's own.
+ * them. Nobody waits for the answer: where it is elsewhere by now the transaction fails (`isAnotherRunner`). All that is
+ * written here is Kehu's own.
  */
-export const moveCheckpointAfter = async (trx: Transaction<unknown>, statements: readonly string[], { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<boolean> => {
-  const { numAffectedRows } = await sql`${sql.raw(statements.join('; '))};
-    select pg_notify('kehu_projection', ${sql.lit(`${model} ${version} ${build} ${to.position}`)});
-    update kehu.checkpoint
-    set position = ${sql.lit(String(to.position))}, ordinal = ${sql.lit(String(to.ordinal))}, event_id = ${sql.lit(to.eventId)}, recorded_max = ${sql.lit(to.recordedMax)}, ready = ${sql.lit(to.ready)}, stopped = null
-    where model = ${sql.lit(model)} and version = ${sql.lit(version)} and build = ${sql.lit(build)} and position = ${sql.lit(String(from))}`.execute(trx)
-  return numAffectedRows === 1n
+export const moveCheckpointAfter = async (trx: Transaction<unknown>, statements: readonly string[], { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<void> => {
+  const values = [model, version, build, String(from), String(to.position), String(to.ordinal), to.eventId, to.recordedMax, to.ready].map((value) => sql.lit(value))
+  await sql`${UNWAITED} ${sql.raw(statements.join('; '))}; select kehu.move_checkpoint(${sql.join(values)})`.execute(trx)
 }
 
 export const recordStop = (db: Kysely<unknown>, { model, version }: Projection, build: Build, stopped: string) =>

@@ -17,21 +17,45 @@ const nameOf = (text: string): string => {
   return name
 }
 
+const UNWAITED_MARK = '/* unwaited */'
 /**
- * Kysely on a pool, as all of Kehu asks Postgres through it: marked statements are prepared; of several statements in
- * one text, which go to Postgres in one trip, the rows of the last are answered; and a transaction begins in one trip
- * with its first statement, where that one has no values beside it.
+ * Marks a statement of a transaction whose answer nobody needs: it goes on its way and is answered with nothing at once.
+ * Where it fails, the next statement that is waited for fails with what it said, the commit at the latest.
+ */
+export const UNWAITED = sql.raw(UNWAITED_MARK)
+
+/**
+ * Kysely on a pool, as all of Kehu asks Postgres through it: marked statements are prepared, or not waited for; of
+ * several statements in one text, which go to Postgres in one trip, the rows of the last are answered; and a transaction
+ * begins in one trip with its first statement, where that one has no values beside it.
  */
 export const kyselyOn = (pool: pg.Pool): Kysely<unknown> =>
-  new Kysely<unknown>({ dialect: new PostgresDialect({ pool: { options: pool.options, connect: async () => oneTripClient(await pool.connect()), end: () => pool.end() } }) })
+  new Kysely<unknown>({ dialect: new PostgresDialect({ pool: { options: pool.options, connect: async () => frugalClient(await pool.connect()), end: () => pool.end() } }) })
 
 const nothing: PostgresQueryResult<never> = { command: 'SELECT', rowCount: 0, rows: [] }
 
-const oneTripClient = (client: pg.PoolClient): PostgresPoolClient => {
+/** A client that takes as few trips to Postgres as it can. */
+const frugalClient = (client: pg.PoolClient): PostgresPoolClient => {
   let toBegin = false
+  let underWay: Promise<unknown>[] = []
+
   const send = async (text: string, values: readonly unknown[]): Promise<unknown> => {
     const result: unknown = await client.query({ text, values: [...values], ...(text.includes(MARK) ? { name: nameOf(text) } : {}) })
     return Array.isArray(result) ? result.at(-1) : result
+  }
+  /** The answer, once those before it that nobody waited for have come as well: the first that failed says why. */
+  const waitFor = async (last: Promise<unknown>): Promise<unknown> => {
+    const all = [...underWay, last]
+    underWay = []
+    for (const one of await Promise.allSettled(all)) if (one.status === 'rejected') throw one.reason
+    return last
+  }
+  const ask = (text: string, values: readonly unknown[]): Promise<unknown> => {
+    const answer = send(text, values)
+    if (!text.includes(UNWAITED_MARK)) return underWay.length > 0 ? waitFor(answer) : answer
+    answer.catch(() => undefined)
+    underWay.push(answer)
+    return Promise.resolve(nothing)
   }
   function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>
   function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
@@ -40,8 +64,13 @@ const oneTripClient = (client: pg.PoolClient): PostgresPoolClient => {
     const begins = toBegin
     toBegin = text === 'begin'
     if (toBegin || (begins && (text === 'commit' || text === 'rollback'))) return Promise.resolve(nothing)
-    if (!begins) return send(text, values)
-    return values.length === 0 && !text.includes(MARK) ? send(`begin; ${text}`, []) : send('begin', []).then(() => send(text, values))
+    if (text === 'rollback') {
+      // Whatever is under way is undone: what it has to say does not matter.
+      underWay = []
+      return send(text, values)
+    }
+    if (!begins) return ask(text, values)
+    return values.length === 0 && !text.includes(MARK) ? ask(`begin; ${text}`, []) : send('begin', []).then(() => ask(text, values))
   }
   return { query, release: (destroy) => client.release(destroy) }
 }

@@ -33,7 +33,8 @@ export type ReadModels = {
   close: () => Promise<void>
 }
 
-const POLL_MS = 100
+/** A lost notice delays by so much, and no more. */
+const POLL_MS = 250
 
 const tooLate = () => new EventStoreUnavailable('the read models did not answer in time')
 
@@ -41,11 +42,14 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
   const { db, head, databaseWaitMs = 10_000 } = options
   const seenReady = new Set<string>()
   const waiting = new Set<{ model: string; version: number; position: bigint; wake: () => void }>()
+  /** Where each model was last said to stand. */
+  const heard = new Map<string, bigint>()
   const listener = listen(options.connectionString, 'kehu_projection', (payload) => {
-    const [model, version, build, position] = payload.split(' ')
+    const [model = '', version = '', build, position] = payload.split(' ')
     if (build !== 'live' || position === undefined) return
+    heard.set(`${model} ${version}`, BigInt(position))
     for (const one of waiting) if (one.model === model && one.version === Number(version) && one.position <= BigInt(position)) one.wake()
-  })
+  }, () => heard.clear())
 
   /** Listens from now on: `told` resolves when the model is said to have got there. Whether it has, its checkpoint tells. */
   const listenFor = ({ model, version }: Projection, position: bigint): { told: Promise<void>; forget: () => void } => {
@@ -104,6 +108,8 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
       for (;;) {
         const notice = listenFor(projection, after)
         try {
+          // It cannot be there yet: to look would be a trip in vain.
+          if ((heard.get(`${projection.model} ${projection.version}`) ?? after) < after) await orAfter(notice.told, Math.min(POLL_MS, until - performance.now()))
           return await look(projection, after, ask)
         } catch (error) {
           // Who named a position waits for it, also while the model is being built.

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { makeArrayWriter, type ArrayWriter } from '../event-store/binary.ts'
-import { PREPARED } from './kysely.ts'
+import { PREPARED, UNWAITED } from './kysely.ts'
 import type { Table } from './table.ts'
 
 /** The type of a column without what else its definition says. */
@@ -47,7 +47,7 @@ const asArrays = (table: Table, columns: readonly string[], rows: readonly objec
 }
 
 /**
- * Inserts rows in one statement. `onConflict` names the key that may be there already, and the columns that then take
+ * Inserts rows in one statement; like all that is written here it is not waited for: what fails fails the transaction. `onConflict` names the key that may be there already, and the columns that then take
  * the new values: no key may come twice in one call. All rows have the columns of the first.
  */
 export const insertRows = async (trx: Transaction<unknown>, schema: string, table: Table, rows: readonly object[], onConflict?: { key: readonly string[]; update: readonly string[] }): Promise<void> => {
@@ -58,7 +58,7 @@ export const insertRows = async (trx: Transaction<unknown>, schema: string, tabl
   const conflict = onConflict
     ? sql`on conflict (${sql.join(onConflict.key.map((column) => sql.id(column)))}) do update set ${sql.join(onConflict.update.map((column) => sql`${sql.id(column)} = excluded.${sql.id(column)}`))}`
     : sql``
-  await sql`${PREPARED} insert into ${sql.id(schema, table.name)} (${sql.join(columns.map((column) => sql.id(column)))}) select ${sql.join(columns.map(value))} from ${from} ${conflict}`.execute(trx)
+  await sql`${PREPARED} ${UNWAITED} insert into ${sql.id(schema, table.name)} (${sql.join(columns.map((column) => sql.id(column)))}) select ${sql.join(columns.map(value))} from ${from} ${conflict}`.execute(trx)
 }
 
 /** Sets other columns of the rows that a key names, and that `where` holds for, in one statement. */
@@ -68,7 +68,7 @@ export const updateRows = async (trx: Transaction<unknown>, schema: string, tabl
   const columns = Object.keys(first)
   const { from, value } = asArrays(table, columns, rows)
   // Planned anew each time: a plan for two tables that was made while this one was small might read all of it later.
-  await sql`
+  await sql`${UNWAITED}
     update ${sql.id(schema, table.name)} as old
     set ${sql.join(columns.filter((column) => !key.includes(column)).map((column) => sql`${sql.id(column)} = ${value(column)}`))}
     from ${from} where ${sql.join(key.map((column) => sql`old.${sql.id(column)} = ${value(column)}`), sql` and `)} and ${sql.raw(where)}`.execute(trx)
@@ -76,7 +76,7 @@ export const updateRows = async (trx: Transaction<unknown>, schema: string, tabl
 
 /** Deletes the rows that have one of these values in a column. */
 export const deleteRows = async (trx: Transaction<unknown>, schema: string, table: Table, column: string, values: readonly string[]): Promise<void> => {
-  if (values.length > 0) await sql`${PREPARED} delete from ${sql.id(schema, table.name)} where ${sql.id(column)} = any(${values})`.execute(trx)
+  if (values.length > 0) await sql`${PREPARED} ${UNWAITED} delete from ${sql.id(schema, table.name)} where ${sql.id(column)} = any(${values})`.execute(trx)
 }
 
 /** The table of that name. */

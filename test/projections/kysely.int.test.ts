@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { kyselyOn, PREPARED } from '../../src/projections/kysely.ts'
+import { kyselyOn, PREPARED, UNWAITED } from '../../src/projections/kysely.ts'
 import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 
 describe('Kysely on a pool', () => {
@@ -58,5 +58,45 @@ describe('Kysely on a pool', () => {
     await expect(sql`${PREPARED} select ${'x'}::integer`.execute(db)).rejects.toMatchObject({ code: '22P02' })
     await expect(sql.raw('select 1; select 1/0').execute(db)).rejects.toMatchObject({ code: '22012' })
     expect((await sql<{ n: number }>`${PREPARED} select ${7}::integer as n`.execute(db)).rows).toEqual([{ n: 7 }])
+  })
+
+  describe('a statement that is not waited for', () => {
+    const rows = async () => (await sql<{ n: number }>`select n from hurried order by n`.execute(db)).rows.map(({ n }) => n)
+    const insert = (n: number) => sql`${PREPARED} ${UNWAITED} insert into hurried values (${n})`
+    beforeAll(async () => {
+      await sql`create table hurried (n integer primary key)`.execute(db)
+    })
+
+    it('is carried out before those behind it, and is there once the transaction is', async () => {
+      const seen = await db.transaction().execute(async (trx) => {
+        await sql.raw(`/* unwaited */ insert into hurried values (0); insert into hurried values (1)`).execute(trx)
+        await insert(2).execute(trx)
+        const { rows: found } = await sql<{ n: number }>`select n from hurried order by n`.execute(trx)
+        await insert(3).execute(trx)
+        return found.map(({ n }) => n)
+      })
+      expect(seen).toEqual([0, 1, 2])
+      expect(await rows()).toEqual([0, 1, 2, 3])
+    })
+
+    it('fails the next one that is waited for, and the commit at the latest, with what it said itself', async () => {
+      const failing = (then: 'select' | 'commit') => db.transaction().execute(async (trx) => {
+        await insert(4).execute(trx)
+        await insert(2).execute(trx)
+        await insert(5).execute(trx)
+        if (then === 'select') await sql`select n from hurried`.execute(trx)
+      })
+      for (const then of ['select', 'commit'] as const) await expect(failing(then)).rejects.toMatchObject({ code: '23505' })
+      expect(await rows()).toEqual([0, 1, 2, 3])
+    })
+
+    it('is undone with a transaction that is given up', async () => {
+      await expect(db.transaction().execute(async (trx) => {
+        await insert(6).execute(trx)
+        await insert(2).execute(trx)
+        throw new Error('given up')
+      })).rejects.toThrow('given up')
+      expect(await rows()).toEqual([0, 1, 2, 3])
+    })
   })
 })

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import { z } from 'zod'
 import { customer as customerDecider, type Customer, type FieldValues } from '../../domain/customer/customer.ts'
 import type { Group } from '../../domain/customer/group.ts'
@@ -22,14 +23,13 @@ const CustomerRow = z.object({
   entered_at: z.date(), changed_at: z.date(), revision: z.number(), fields: Fields, personal_fields: Fields, ownership: StoredChanges,
   survivor_id: z.string(), merging: StoredMerging,
 })
-const IdentifierRow = z.object({ identity: z.string(), customer_id: z.string(), kind: IdentifierKind, value: z.string().nullable() })
-const ContactRow = z.object({ contact_id: z.string(), customer_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
-const ShareRow = z.object({ customer_id: z.string(), with_kind: SharedWithKind, with_id: z.string(), access: Access, until: z.date().nullable() })
+const IdentifierRow = z.object({ identity: z.string(), kind: IdentifierKind, value: z.string().nullable() })
+const ContactRow = z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
+const ShareRow = z.object({ with_kind: SharedWithKind, with_id: z.string(), access: Access, until: z.coerce.date().nullable() })
+const RecordRow = CustomerRow.extend({ identifiers: z.array(IdentifierRow), contacts: z.array(ContactRow), shares: z.array(ShareRow) })
 
 type Connection = ReturnType<typeof connect>
 export const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LookupTables>()
-
-const byCustomer = <Row extends { customer_id: string }>(rows: readonly Row[]): Map<string, Row[]> => Map.groupBy(rows, (row) => row.customer_id)
 
 const merged = (row: { fields: FieldValues; personal_fields: FieldValues }): FieldValues => ({ ...row.fields, ...row.personal_fields })
 
@@ -37,25 +37,25 @@ const merged = (row: { fields: FieldValues; personal_fields: FieldValues }): Fie
 export const load = async (db: Connection, ids: string[]): Promise<Map<string, CustomerRecord>> => {
   const records = new Map<string, CustomerRecord>()
   if (ids.length === 0) return records
-  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
-  if (customers.length === 0) return records
-  const known = customers.map((row) => row.customer_id)
-  const identifiers = byCustomer(z.array(IdentifierRow).parse(await db.selectFrom('identifier').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
-  const contacts = byCustomer(z.array(ContactRow).parse(await db.selectFrom('contact').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${known})`).orderBy('place').execute()))
-  const shares = byCustomer(z.array(ShareRow).parse(await db.selectFrom('share').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${known})`).execute()))
-  for (const row of customers) {
-    const mine = contacts.get(row.customer_id) ?? []
+  const rows = await db.selectFrom('customer as c').modifyFront(PREPARED).selectAll('c')
+    .select((of) => [
+      jsonArrayFrom(of.selectFrom('identifier as i').select(['i.identity', 'i.kind', 'i.value']).whereRef('i.customer_id', '=', 'c.customer_id')).as('identifiers'),
+      jsonArrayFrom(of.selectFrom('contact as k').select(['k.contact_id', 'k.name', 'k.fields', 'k.personal_fields']).whereRef('k.customer_id', '=', 'c.customer_id').orderBy('k.place')).as('contacts'),
+      jsonArrayFrom(of.selectFrom('share as s').select(['s.with_kind', 's.with_id', 's.access', 's.until']).whereRef('s.customer_id', '=', 'c.customer_id')).as('shares'),
+    ])
+    .where('c.customer_id', '=', sql<string>`any(${ids})`).execute()
+  for (const row of z.array(RecordRow).parse(rows)) {
     const state: Customer = {
       ...customerDecider.initialState, ...toMerging(row.merging), status: 'entered', visibleRevision: row.revision, category: row.category, name: row.name ?? undefined, fields: merged(row),
-      contacts: new Map(mine.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
-      identifiers: new Map((identifiers.get(row.customer_id) ?? []).map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
+      contacts: new Map(row.contacts.map((contact) => [contact.contact_id, { name: contact.name ?? undefined, fields: merged(contact) }])),
+      identifiers: new Map(row.identifiers.map((one) => [one.identity, { kind: one.kind, value: one.value ?? undefined }])),
       enteredBy: row.entered_by, ownership: row.ownership,
-      shares: (shares.get(row.customer_id) ?? []).map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })), stage: row.stage, tier: row.tier,
+      shares: row.shares.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })), stage: row.stage, tier: row.tier,
     }
     records.set(row.customer_id, {
       customerId: row.customer_id, state, ordinal: BigInt(row.ordinal), survivorId: row.survivor_id, enteredAt: row.entered_at.toISOString(), changedAt: row.changed_at.toISOString(),
       personalKeys: new Set(Object.keys(row.personal_fields)),
-      personalContactKeys: new Map(mine.map((contact) => [contact.contact_id, new Set(Object.keys(contact.personal_fields))])),
+      personalContactKeys: new Map(row.contacts.map((contact) => [contact.contact_id, new Set(Object.keys(contact.personal_fields))])),
     })
   }
   return records

@@ -130,16 +130,29 @@ export const customerById = async (
   const summary = { ...toSummary(row, nameCharacters), absorbed, mergedInto: row.survivor_id === customerId ? null : row.survivor_id }
   if (!row.visible) return { ...summary, absorbed: [], enteredBy: null, changedAt: null, identifiers: [], contacts: [], shares: [] }
   const ids = [customerId, ...absorbed]
-  const identifiers = await sql<{ kind: string; value: string | null }>`select kind, value from ${table(schema, 'identifier')} where customer_id = any(${ids}::text[]) order by kind, identity`.execute(db)
-  const contacts = await sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = any(${ids}::text[]) order by array_position(${ids}::text[], customer_id), place`.execute(db)
-  const shares = await sql<{ with_kind: string; with_id: string; access: string; until: Date | null }>`
-    select with_kind, with_id, access, until from ${table(schema, 'share')} where customer_id = ${customerId} and ${viewer.all ? sql`true` : sql`(until is null or until > ${viewer.now}::timestamptz)`} order by with_kind, with_id`.execute(db)
+  const { identifiers, contacts, shares } = await besideCustomer(db, schema, customerId, ids, viewer)
   return {
-    ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.rows.map(shownIdentifier),
-    contacts: z.array(z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })).parse(contacts.rows)
-      .map((contact) => ({ contactId: contact.contact_id, name: contact.name, fields: { ...contact.fields, ...contact.personal_fields } })),
-    shares: shares.rows.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })),
+    ...summary, enteredBy: row.entered_by, changedAt: row.changed_at.toISOString(), identifiers: identifiers.map(shownIdentifier),
+    contacts: contacts.map((contact) => ({ contactId: contact.contact_id, name: contact.name, fields: { ...contact.fields, ...contact.personal_fields } })),
+    shares: shares.map((share) => ({ with: { kind: share.with_kind, id: share.with_id }, access: share.access, until: share.until?.toISOString() ?? null })),
   }
+}
+
+const Beside = z.object({
+  identifiers: z.array(z.object({ kind: z.string(), value: z.string().nullable() })),
+  contacts: z.array(z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })),
+  shares: z.array(z.object({ with_kind: z.string(), with_id: z.string(), access: z.string(), until: z.coerce.date().nullable() })),
+})
+
+/** What stands beside a customer's row: identifiers and contacts of all that it is made of, and with whom it is shared. In one trip. */
+const besideCustomer = async (db: Kysely<unknown>, schema: string, customerId: string, ids: readonly string[], viewer: Viewer): Promise<z.infer<typeof Beside>> => {
+  const listOf = (rows: RawBuilder<unknown>) => sql`(select coalesce(json_agg(one), '[]') from (${rows}) as one)`
+  const all = sql`any(${[...ids]}::text[])`
+  const { rows: [found] } = await sql`select
+    ${listOf(sql`select kind, value from ${table(schema, 'identifier')} where customer_id = ${all} order by kind, identity`)} as identifiers,
+    ${listOf(sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = ${all} order by array_position(${[...ids]}::text[], customer_id), place`)} as contacts,
+    ${listOf(sql`select with_kind, with_id, access, until from ${table(schema, 'share')} where customer_id = ${customerId} and ${viewer.all ? sql`true` : sql`(until is null or until > ${viewer.now}::timestamptz)`} order by with_kind, with_id`)} as shares`.execute(db)
+  return Beside.parse(found)
 }
 
 /** Who stands for each of these customers, as this viewer sees it, with the ids of all that is part of it; by the id asked for. */
