@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { z } from 'zod'
 
@@ -12,7 +14,7 @@ export const LoadPlan = z.object({
   connections: z.int().min(1),
   headers: z.record(z.string(), z.string()),
   requests: z.array(z.object({ path: z.string(), body: z.unknown() })),
-  /** Requests a second, over all connections; absent: as fast as they are answered. */
+  /** Requests a second, evenly, over as many connections as it takes; absent: as fast as they are answered. */
   rate: z.int().min(1).optional(),
 })
 export type LoadPlan = z.infer<typeof LoadPlan>
@@ -20,7 +22,14 @@ export type LoadPlan = z.infer<typeof LoadPlan>
 export const LoadResult = z.object({ perSecond: z.number(), p50: z.number(), p99: z.number(), accepted: z.number(), refused: z.number(), seconds: z.number() })
 export type LoadResult = z.infer<typeof LoadResult>
 
-const run = async ({ url, connections, headers, requests, rate }: LoadPlan): Promise<LoadResult> => {
+const resultOf = (latencies: number[], { accepted, refused, seconds }: Pick<LoadResult, 'accepted' | 'refused' | 'seconds'>): LoadResult => {
+  latencies.sort((one, other) => one - other)
+  const at = (part: number) => latencies[Math.floor(latencies.length * part)] ?? 0
+  return { perSecond: (accepted + refused) / seconds, p50: at(0.5), p99: at(0.99), accepted, refused, seconds }
+}
+
+/** Each connection its share, one request after the other, as fast as they are answered. */
+const asFastAsAnswered = async ({ url, connections, headers, requests }: LoadPlan): Promise<LoadResult> => {
   const share = Math.floor(requests.length / connections)
   let next = 0
   const latencies: number[] = []
@@ -28,7 +37,7 @@ const run = async ({ url, connections, headers, requests, rate }: LoadPlan): Pro
   // autocannon ends at a full second: the last answer came when it came.
   let ended = started
   const result = await autocannon({
-    url, connections, amount: share * connections, pipelining: 1, timeout: 60, method: 'POST', ...(rate === undefined ? {} : { overallRate: rate }),
+    url, connections, amount: share * connections, pipelining: 1, timeout: 60, method: 'POST',
     setupClient: (client) => {
       const own = requests.slice(next * share, (next + 1) * share)
       next += 1
@@ -39,11 +48,41 @@ const run = async ({ url, connections, headers, requests, rate }: LoadPlan): Pro
       })
     },
   })
-  const seconds = (ended - started) / 1000
-  latencies.sort((one, other) => one - other)
-  const at = (part: number) => latencies[Math.floor(latencies.length * part)] ?? 0
-  return { perSecond: (result['2xx'] + result.non2xx) / seconds, p50: at(0.5), p99: at(0.99), accepted: result['2xx'], refused: result.non2xx + result.errors + result.timeouts, seconds }
+  return resultOf(latencies, { accepted: result['2xx'], refused: result.non2xx + result.errors + result.timeouts, seconds: (ended - started) / 1000 })
 }
+
+/**
+ * One request after the other at its time, evenly, whether those before are answered or not; how long it takes counts from
+ * that time. autocannon, told a rate, sends all of a second's requests at its beginning.
+ */
+const evenly = async ({ url, connections, headers, requests }: LoadPlan, rate: number): Promise<LoadResult> => {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const latencies: number[] = []
+  let accepted = 0
+  const send = ({ path, body }: LoadPlan['requests'][number], due: number) => new Promise<void>((resolve) => {
+    const text = JSON.stringify(body)
+    const sent = request(new URL(path, url), { method: 'POST', agent, headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) } }, (response) => {
+      response.resume().on('close', () => {
+        latencies.push(performance.now() - due)
+        if ((response.statusCode ?? 500) < 300) accepted += 1
+        resolve()
+      })
+    })
+    sent.on('error', () => resolve()).end(text)
+  })
+  const started = performance.now()
+  const answers: Promise<void>[] = []
+  for (const [n, one] of requests.entries()) {
+    const due = started + (n * 1000) / rate
+    if (due > performance.now()) await setTimeout(due - performance.now())
+    answers.push(send(one, due))
+  }
+  await Promise.all(answers)
+  agent.destroy()
+  return resultOf(latencies, { accepted, refused: requests.length - accepted, seconds: (performance.now() - started) / 1000 })
+}
+
+const run = (plan: LoadPlan): Promise<LoadResult> => (plan.rate === undefined ? asFastAsAnswered(plan) : evenly(plan, plan.rate))
 
 const [, , file] = process.argv
 if (import.meta.main && file !== undefined) process.stdout.write(`${JSON.stringify(await run(LoadPlan.parse(JSON.parse(await readFile(file, 'utf8')))))}\n`)
