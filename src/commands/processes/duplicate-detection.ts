@@ -4,6 +4,8 @@ import { streamName, type CustomerEvent } from '../../domain/customer/events.ts'
 import { nearMatchRule, type NearMatch } from '../../domain/customer/near-matches.ts'
 import type { DomainEvent } from '../../domain/events.ts'
 import { caseIdOf, duplicateCase, pairOf, streamName as caseStream } from '../../domain/duplicate-case/duplicate-case.ts'
+import { meaningOf } from '../../domain/matching/profile.ts'
+import type { Organisation } from '../../domain/organisation/organisation.ts'
 import { canonical } from '../../event-store/canonical.ts'
 import type { RecordedEvent } from '../../event-store/port.ts'
 import { NAMESPACE } from '../keyed-hash.ts'
@@ -18,12 +20,24 @@ const MOST_CASES = 5
 /** The events that may say who a customer is. */
 export const tellingTypes = ['CustomerCreated', 'ProfileChanged', 'CustomerRecategorised', 'IdentifierAdded'] as const satisfies CustomerEvent['type'][]
 
+/** The fields that tell who a customer is, in a category or other. */
+const tellingFields = ({ categories }: Organisation): ReadonlySet<string> => {
+  const known = fieldsOf.get(categories) ?? new Set([...categories.values()].flatMap(({ definition }) => definition.template.fields).filter((field) => meaningOf(field)).map(({ key }) => key))
+  fieldsOf.set(categories, known)
+  return known
+}
+// Asked for each change of a profile, and the same until a category changes.
+const fieldsOf = new WeakMap<Organisation['categories'], ReadonlySet<string>>()
+
 /** What says who a customer is. An entry whose sender, a system, left out the look is left to a scan. */
-const tellsWho = (event: CustomerEvent): boolean => {
+const tellsWho = (event: CustomerEvent, organisation: Organisation): boolean => {
   switch (event.type) {
     case 'CustomerCreated':
       return event.data.nearMatches?.decision !== 'switched-off'
-    case 'ProfileChanged':
+    case 'ProfileChanged': {
+      const telling = tellingFields(organisation)
+      return event.data.name !== undefined || Object.keys(event.data.fields).some((key) => telling.has(key))
+    }
     case 'CustomerRecategorised':
     case 'IdentifierAdded':
       return true
@@ -43,7 +57,7 @@ export const openCase = (customerIds: [string, string], { score, reasons }: Pick
  * waited for, and holds both by the time the later one is looked at. So is whoever becomes like another by a change.
  */
 export const duplicatesFound = async (runtime: Runtime, one: DomainEvent, stored: RecordedEvent): Promise<Intent[]> => {
-  if (one.kind !== 'customer' || !runtime.nearMatches || !tellsWho(one.event)) return []
+  if (one.kind !== 'customer' || !runtime.nearMatches || !tellsWho(one.event, runtime.organisation.current())) return []
   const weights = runtime.organisation.current().policies.matching
   const { candidates } = await runtime.nearMatches.ofCustomer(one.id, stored.position, { weights, most: MOST_CASES })
   const likely = candidates.filter(({ probability }) => probability >= weights.value.thresholds.case)

@@ -13,6 +13,9 @@ export type MatchProfile = {
 
 const byType: Partial<Record<Field['type'], MatchAs>> = { phone: 'phone', email: 'email' }
 
+/** What a field means to the matcher; undefined for one that tells nothing of who a customer is. */
+export const meaningOf = ({ type, matchAs = byType[type] }: Pick<Field, 'type' | 'matchAs'>): MatchAs | undefined => matchAs
+
 /** The profile of a customer, by what its template says of its fields. Values the template has no field for count for nothing. */
 export const matchProfile = (customer: {
   kind: MatchProfile['kind']
@@ -21,7 +24,10 @@ export const matchProfile = (customer: {
   values: Readonly<Record<string, StoredFieldValue>>
   identifiers: readonly { kind: IdentifierKind; value: string | undefined }[]
 }): MatchProfile => {
-  const meant = customer.fields.flatMap(({ key, type, matchAs = byType[type] }) => (matchAs ? [{ key, matchAs }] : []))
+  const meant = customer.fields.flatMap((field) => {
+    const matchAs = meaningOf(field)
+    return matchAs ? [{ key: field.key, matchAs }] : []
+  })
   const values = new Map(Object.entries(customer.values))
   // Where fields tell the parts of the name, the name is only put together from them, and for some it is a filler.
   const inParts = meant.some(({ matchAs }) => matchAs === 'given-name' || matchAs === 'surname' || matchAs === 'full-name')

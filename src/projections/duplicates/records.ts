@@ -1,14 +1,17 @@
 import { sql, type Transaction } from 'kysely'
 import { blockingKeys } from '../../domain/matching/blocking.ts'
-import { featuresOf, type Features } from '../../domain/matching/features.ts'
-import { matchProfile } from '../../domain/matching/profile.ts'
+import { featuresOf } from '../../domain/matching/features.ts'
+import { matchProfile, type MatchProfile } from '../../domain/matching/profile.ts'
 import { emptyOrganisation, templateOf, type CategoryInForce, type TemplateInForce } from '../../domain/organisation/organisation.ts'
 import { sameValue } from '../../domain/values.ts'
 import { PREPARED } from '../kysely.ts'
 import { makeArrayWriter } from '../../event-store/binary.ts'
 import type { ProjectedEvent } from '../projection.ts'
 import { evolveProfile } from './profile.ts'
-import type { DuplicatesTables } from './tables.ts'
+import { tableNamed, updateRows } from '../rows.ts'
+import { tables, type DuplicatesTables } from './tables.ts'
+
+const matchRecordTable = tableNamed(tables, 'match_record')
 
 type MatchRecord = Pick<DuplicatesTables['match_record'], 'record' | 'customer_id' | 'category' | 'profile'>
 type Categories = ReadonlyMap<string, CategoryInForce>
@@ -25,6 +28,7 @@ export const projectRecords = async (trx: Transaction<unknown>, schema: string, 
   const before = await loadCategories(db)
   const categories = evolveCategories(before, events)
   const records = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
+  const stood = new Map(records)
   const changed = new Set<string>()
   for (const one of events) {
     if (one.kind !== 'customer') continue
@@ -38,7 +42,14 @@ export const projectRecords = async (trx: Transaction<unknown>, schema: string, 
   }
   const templates = templatesOf(categories)
   await saveCategories(db, before, categories)
-  await write(trx, schema, [...changed].flatMap((id) => records.get(id) ?? []), templates)
+  // Of most changes to a profile the matcher takes nothing: a note, a source.
+  const isTold = (after: MatchRecord): boolean => {
+    const before = stood.get(after.customer_id)
+    return before?.record !== after.record || before.category !== after.category || !sameValue(profileIn(before, templates), profileIn(after, templates))
+  }
+  const { told = [], noted = [] } = Object.groupBy([...changed].flatMap((id) => records.get(id) ?? []), (after) => (isTold(after) ? 'told' : 'noted'))
+  await updateRows(trx, schema, matchRecordTable, noted.map(({ record, profile }) => ({ record, profile: JSON.stringify(profile) })), { key: ['record'], where: 'true' })
+  await write(trx, schema, told, templates)
   await writeAbsorptions(db, events)
   if (categories !== before) await matchAnew(trx, schema, changedMeanings(before, categories), templates)
 }
@@ -125,7 +136,7 @@ const BETWEEN_KEYS = '\u001f'
 const write = async (trx: Transaction<unknown>, schema: string, records: readonly MatchRecord[], templates: Templates): Promise<void> => {
   if (records.length === 0) return
   const rows = records.map((record) => {
-    const features = featuresIn(record, templates)
+    const features = featuresOf(profileIn(record, templates))
     return { ...record, features, keys: blockingKeys(features) }
   })
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((table) => sql.table(`${schema}.${table}`))
@@ -151,7 +162,7 @@ const write = async (trx: Transaction<unknown>, schema: string, records: readonl
     on conflict (record) do update set category = excluded.category, profile = excluded.profile, features = excluded.features, keys = excluded.keys`.execute(trx)
 }
 
-const featuresIn = ({ category, profile }: MatchRecord, templates: Templates): Features => {
+const profileIn = ({ category, profile }: MatchRecord, templates: Templates): MatchProfile => {
   const inForce = templates(category)
-  return featuresOf(matchProfile({ kind: inForce?.kind ?? 'individual', name: profile.name, fields: inForce?.template.fields ?? [], values: profile.fields, identifiers: Object.values(profile.identifiers) }))
+  return matchProfile({ kind: inForce?.kind ?? 'individual', name: profile.name, fields: inForce?.template.fields ?? [], values: profile.fields, identifiers: Object.values(profile.identifiers) })
 }
