@@ -17,7 +17,7 @@ import { makeComplaintFinder, makeCountHoldings } from './finders.ts'
 import { makeFindAttempts } from './event-store/attempts.ts'
 import { fingerprint, type Keyring } from './event-store/keyring.ts'
 import { adoptPlace, checkUnplaced } from './event-store/place.ts'
-import { EventStoreUnavailable } from './event-store/port.ts'
+import { EventStoreUnavailable, type Position } from './event-store/port.ts'
 import { isConnectionError } from './event-store/postgres/connection.ts'
 import { watchWrites, type WriteWatch } from './event-store/writes.ts'
 import { makeRootRanges } from './event-store/root-range.ts'
@@ -31,6 +31,7 @@ import { makeNearMatchFinder } from './projections/duplicates/near-matches.ts'
 import { makeHandoverBook } from './projections/handovers/work.ts'
 import { makeReadModels, type ReadModels } from './projections/read-models.ts'
 import { answeredElsewhere } from './projections/versions.ts'
+import type { RunnerStatus } from './projections/runner.ts'
 import { startProjector } from './projector.ts'
 import { loadSecrets, writeFirstTokens, type Secrets } from './secrets.ts'
 import { openStorage } from './storage.ts'
@@ -154,12 +155,14 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
     watchLag(metrics, async () => ({ head: await within(SCRAPE_MS, () => new EventStoreUnavailable('no answer'), runtime.store.head()), statuses: statuses() }))
 
     let draining = false
+    let readingOn = true
     const app = await makeServer({
       runtime, readModels, db, writes, metrics, logger, version,
       verifyToken: await makeVerifyToken(secrets.tokenKeys, { issuer: config.tokenIssuer, now: runtime.now }),
       projections: statuses,
       answeredElsewhere: () => answeredElsewhere(db, projections),
       draining: () => draining,
+      readingOn: () => readingOn,
     })
     const url = await app.listen({ port: config.port, host: config.host })
     started.push(async () => {
@@ -168,7 +171,8 @@ export const serve = async (config: Config, onProgress: (message: string) => voi
       await app.close().finally(() => clearTimeout(impatience))
     })
     await database.record(url)
-    await untilBuilt(statuses)
+    await untilBuilt(statuses, await runtime.store.head().catch(() => 0n))
+    readingOn = false
     let stopping: Promise<void> | undefined
     const stop = () => {
       draining = true
@@ -201,10 +205,14 @@ const whenReachable = async <T>(waitMs: number, onProgress: (message: string) =>
   }
 }
 
-/** A short log is read at once: who is told that the service answers shall find the read models ready. A long one is not waited for. */
-const untilBuilt = async (statuses: () => { state: string }[]): Promise<void> => {
+/**
+ * What a short log lacks in the read models is read at once, by this process or, after one that was killed, as soon as the
+ * lead is free: who is told that the service is ready shall find what was acknowledged before. A long one is not waited for.
+ */
+const untilBuilt = async (statuses: () => RunnerStatus[], head: Position): Promise<void> => {
   const until = performance.now() + BUILD_MS
-  while (performance.now() < until && statuses().some(({ state }) => state === 'starting' || state === 'catching-up')) await new Promise((resolve) => setTimeout(resolve, 10))
+  const isBehind = ({ state, position }: RunnerStatus): boolean => state === 'starting' || state === 'catching-up' || (state === 'standby' && position < head)
+  while (performance.now() < until && statuses().some(isBehind)) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 /** The process that signs roots, unless the configuration wants none. */

@@ -31,6 +31,7 @@ export const healthRoutes = (services: Services) => async (app: FastifyInstance)
     if (services.draining()) return { status: 'draining', reason: 'the service was asked to stop' }
     const reason = await hindrance()
     if (reason !== undefined) return { status: 'log-unavailable', reason }
+    if (services.readingOn()) return { status: 'starting', reason: 'reads what came before it started' }
     const elsewhere = await services.answeredElsewhere().catch(() => [])
     return elsewhere.length > 0 ? { status: 'starting', reason: `builds ${elsewhere.join(', ')}, which another process answers from an earlier version` } : { status: 'ok', reason: null }
   }
@@ -38,7 +39,7 @@ export const healthRoutes = (services: Services) => async (app: FastifyInstance)
   typed.get('/health/live', { schema: { tags, operationId: 'health-live', security: [], summary: 'Is the process alive? Touches no database', response: { 200: z.object({ status: z.literal('ok') }) } } }, async (_request, reply) => reply.send({ status: 'ok' }))
 
   typed.get('/health/ready', {
-    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining, with a log that is out of reach or takes no events, or while it builds what another process still answers from an earlier version, and says why; names what lags, has stopped or is paused', response: { 200: Health, 503: Health } },
+    schema: { tags, operationId: 'health-ready', security: [], summary: 'Can it take requests? 503 only while draining, with a log that is out of reach or takes no events, for some seconds after the start while the read models take up what they lack, or while it builds what another process still answers from an earlier version, and says why; names what lags, has stopped or is paused', response: { 200: Health, 503: Health } },
   }, async (_request, reply) => {
     // Details of a stop name streams: those are for GET /projections, behind a token.
     const models = services.projections().map(({ model, state, position, detail }) => ({ model, state, position: String(position), detail: state === 'stopped' && detail !== null ? detail.replace(/ \(.*$/s, '') : null }))

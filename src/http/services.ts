@@ -21,5 +21,7 @@ export type Services = {
   logger: FastifyBaseLogger
   /** True from the moment the service is asked to stop. */
   draining: () => boolean
+  /** It has just started, and the read models take up what they lack of the log. */
+  readingOn: () => boolean
   version: string
 }
