@@ -24,7 +24,11 @@ export const ordered = <Value extends object>(value: Value): Value | undefined =
 
 /** What the engine cannot write in order: it puts keys like 10 and 9 first, and by number, and takes __proto__ for something else. */
 const NOT_BY_ENGINE = Symbol('not by the engine')
-const engineWrites = (key: string): boolean => !(/^\d/.test(key) || key === '__proto__')
+const engineWrites = (key: string): boolean => {
+  const first = key.charCodeAt(0)
+  return !(first >= DIGIT_0 && first <= DIGIT_9) && key !== '__proto__'
+}
+const [DIGIT_0, DIGIT_9] = [0x30, 0x39]
 
 const isRecord = (value: object): value is Record<string, unknown> => !Array.isArray(value)
 

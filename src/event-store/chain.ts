@@ -25,19 +25,20 @@ const textsWithoutHash = ({ data, metadata }: Unhashed): EventTexts => ({ data: 
 /** SHA-256 over the canonical form of stream, revision and the whole event without its hash (docs/storage-format.md). */
 export const eventHash = (stream: string, revision: number, event: Unhashed): string => sha256(preimage(stream, revision, event, textsWithoutHash(event)))
 
+/** Stands where the hash will: metadata is written once, for the text without the hash and the text with it. */
+const NO_HASH = `"hash":"${'0'.repeat(64)}"`
+
 export const chain = (stream: string, revision: number, event: Unhashed): SealedEvent => {
   const data = canonical(event.data)
-  const entries = entriesOf(event.metadata)
-  const hash = sha256(preimage(stream, revision, event, { data, metadata: `{${entries.map(([, text]) => text).join(',')}}` }))
+  const written = canonical({ ...event.metadata, hash: '0'.repeat(64) })
+  // No value can hold it: in a text its quotes are escaped. Behind it come more keys.
+  const at = written.indexOf(NO_HASH)
+  const [before, behind] = [written.slice(0, at), written.slice(at + NO_HASH.length)]
+  const hash = sha256(preimage(stream, revision, event, { data, metadata: before + behind.slice(1) }))
   const sealed = { ...event, metadata: { ...event.metadata, hash } }
-  const behind = entries.findIndex(([key]) => key > 'hash')
-  texts.set(sealed, { data, metadata: `{${entries.map(([, text]) => text).toSpliced(behind < 0 ? entries.length : behind, 0, `"hash":"${hash}"`).join(',')}}` })
+  texts.set(sealed, { data, metadata: `${before}"hash":"${hash}"${behind}` })
   return sealed
 }
-
-/** The entries of canonical metadata, in order: written once, for the text without the hash and the text with it. */
-const entriesOf = (metadata: object): [key: string, text: string][] =>
-  Object.entries(metadata).filter(([, value]) => value !== undefined).sort(([one], [other]) => (one < other ? -1 : 1)).map(([key, value]) => [key, `${canonical(key)}:${canonical(value)}`])
 
 /** The texts a store keeps of an event: its bytes. */
 export type EventTexts = { data: string; metadata: string }

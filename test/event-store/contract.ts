@@ -543,12 +543,12 @@ export const eventStoreContract = (name: string, open: () => Promise<StoreUnderT
 
       it('of 24 writers’ events misses none, doubles none and keeps their order, whatever its batches and kinds', async () => {
         const before = await store.head()
-        const subscribers = { all: follow(store, { after: before }), small: follow(store, { after: before, batchSize: 7 }), some: follow(store, { after: before, kinds: ['shared'] }) }
+        const subscribers = { all: follow(store, { after: before }), small: follow(store, { after: before, batchSize: 7 }), some: follow(store, { after: before, kinds: ['shared'] }), typed: follow(store, { after: before, kinds: ['own'], types: ['Told'], batchSize: 3 }), nobody: follow(store, { after: before, types: ['Nothing'] }) }
         const shared = times(4, () => newStream('shared'))
         const written: string[] = []
         let conflicts = 0
         await Promise.all(times(24, async (number) => {
-          const own = makeWriter(store, newStream('own'))
+          const own = makeWriter(store, newStream('own'), number % 2 === 0 ? 'Told' : 'Noted')
           await inTurn(30, async (round) => {
             if (round % 3 === 0) {
               const done = await contend(store, shared[(number + round) % shared.length] ?? '')
@@ -577,6 +577,9 @@ export const eventStoreContract = (name: string, open: () => Promise<StoreUnderT
         expect(idsOf(subscribers.small.events())).toEqual(ids)
         expect(idsOf(late.events())).toEqual(ids)
         expect(idsOf(subscribers.some.events())).toEqual(idsOf(events.filter((event) => kindOf(event.stream) === 'shared')))
+        expect(idsOf(subscribers.typed.events())).toEqual(idsOf(events.filter(({ type }) => type === 'Told')))
+        expect(subscribers.nobody.events()).toEqual([])
+        for (const batch of subscribers.typed.batches) expect(batch.events.length).toBeLessThanOrEqual(3)
         for (const batch of subscribers.small.batches) expect(batch.events.length).toBeLessThanOrEqual(7)
       })
 

@@ -259,6 +259,39 @@ describe('the log in Postgres', () => {
   })
 })
 
+/** A statement as the driver was handed it, written out or by itself. */
+const Asked = z.union([z.object({ text: z.string(), values: z.array(z.unknown()) }), z.string().transform((text) => ({ text, values: [] }))])
+
+describe('subscribers of a process that have read to the end', () => {
+  it('look together: many cost no more looks than one, and each is given what it asked for', async () => {
+    const database = await makeDatabase()
+    const store = makePostgresEventStore({ connectionString: database.url, pool: database.pool })
+    const query = vi.spyOn(database.pool, 'query')
+    const subscribers = times(12, (n) => follow(store, { after: 0n, ...(n % 3 === 0 ? {} : { kinds: [n % 3 === 1 ? 'alpha' : 'beta'] }), ...(n % 2 === 0 ? {} : { types: ['Told'] }) }))
+    await until(() => subscribers.every(({ batches }) => batches.length > 0))
+    query.mockClear()
+    const began = performance.now()
+    const writers = ['alpha', 'beta'].flatMap((kind) => ['Told', 'Noted'].map((type) => makeWriter(store, newStream(kind), type)))
+    await inTurn(20, async (round) => {
+      await writers[round % writers.length]?.append()
+      await sleep(10)
+    })
+    const end = await store.head()
+    for (const subscriber of subscribers) await subscriber.reached(end)
+    // One look each 20 ms at the most, and now and then one of who has fallen behind the others.
+    const looks = query.mock.calls.filter(([config]) => Asked.safeParse(config).data?.text.includes('log_end')).length
+    expect(looks).toBeLessThan(((performance.now() - began) / 20) * 2 + 12)
+    const told = await Promise.all(subscribers.map(async (subscriber) => {
+      await subscriber.stop()
+      return subscriber.events().length
+    }))
+    expect(told).toEqual(times(12, (n) => (n % 3 === 0 ? 20 : 10) / (n % 2 === 0 ? 1 : 2)))
+    query.mockRestore()
+    await store.close()
+    await database.drop()
+  })
+})
+
 describe('the configuration in a long log', () => {
   let database: TestDatabase
   let store: EventStore
@@ -278,9 +311,6 @@ describe('the configuration in a long log', () => {
     await store.close()
     await database.drop()
   })
-
-  /** A statement as the driver was handed it, written out or by itself. */
-  const Asked = z.union([z.object({ text: z.string(), values: z.array(z.unknown()) }), z.string().transform((text) => ({ text, values: [] }))])
 
   it('is found by its index, without reading the log', async () => {
     const query = vi.spyOn(database.pool, 'query')
