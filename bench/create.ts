@@ -10,11 +10,11 @@ const BARE = CONNECTIONS * 64
 const BATCH_LINES = 6000
 
 let entered = 0
-/** A customer with one identifier, owned, the profile sealed. Near matches are not looked for: mobile numbers follow one another. */
+/** A customer with one identifier, owned, the profile sealed. Near matches are not looked for: what that costs `duplicates` measures. */
 const customer = () => {
   entered += 1
   const name = `${'赵钱孙李周吴郑王'.charAt(entered % 8)}${String.fromCodePoint(0x4e00 + (entered % 5000), 0x4e00 + ((entered * 7) % 5000))}`
-  return { customerId: randomUUID(), category: 'individual-retail', name, identifiers: [{ kind: 'mobile', value: `139${String(entered).padStart(8, '0')}` }], fields: { source: 'referral' }, contacts: [] }
+  return { customerId: randomUUID(), category: 'individual-retail', name, identifiers: [{ kind: 'mobile', value: `139${String(entered).padStart(8, '0')}` }], fields: { source: 'referral' }, contacts: [], nearMatchCheck: false }
 }
 const claimLine = (customerId: string) => ({ command: 'claim-ownership', key: randomUUID(), body: { customerId, reason: '老客户回访' }, onBehalfOf: 'manager' })
 const createLine = () => ({ command: 'create-customer', key: randomUUID(), body: customer(), onBehalfOf: 'manager' })
