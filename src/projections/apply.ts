@@ -82,7 +82,10 @@ export const apply = async (application: Application, from: Checkpoint, batch: B
     // Before anything is written: a runner that lost its place waits here, in Postgres, and then writes nothing.
     await moveCheckpointAfter(trx, [NOT_FOR_EVER, BY_INDEX, QUICKLY], projection, build, from.position, checkpoint)
     if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
-    await options.onCommit?.(trx)
+    if (!options.onCommit) return
+    // What was written and not waited for shall fail as what it is, and not as what is done now.
+    await sql`select`.execute(trx)
+    await options.onCommit(trx)
   }).catch((error: unknown) => {
     throw isAnotherRunner(error) ? new AnotherRunner(`another runner moved ${projection.model}`, { cause: error }) : error
   })

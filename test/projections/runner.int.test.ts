@@ -6,6 +6,7 @@ import { apply, prepare } from '../../src/projections/apply.ts'
 import { readCheckpoint } from '../../src/projections/checkpoint.ts'
 import { customerLookup } from '../../src/projections/customer-lookup/project.ts'
 import { duplicates } from '../../src/projections/duplicates/project.ts'
+import { UNWAITED } from '../../src/projections/kysely.ts'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { ownershipHistory } from '../../src/projections/ownership-history/project.ts'
 import { schemaOf, type Projection } from '../../src/projections/projection.ts'
@@ -227,6 +228,22 @@ describe('the runner', { timeout: 60_000 }, () => {
     await fixed.caughtUp()
     await fixed.stop()
     await rowsEqualReplay(lifecycle)
+  })
+
+  it('names the event whose rows fail although nobody waited for them, also in the batch that makes a build ready', async () => {
+    const { customerId } = await create(world.runtime)
+    await send(world.runtime, 'upgrade-tier', { customerId, to: 'premier', basis: 'spend', evidence: '存款 100 万' })
+    const poison = await world.store.head()
+    const runner = world.run({
+      ...lifecycle,
+      project: async (trx, schema, events) => {
+        await lifecycle.project(trx, schema, events)
+        if (events.some(({ event }) => event.type === 'TierUpgraded')) await sql`${UNWAITED} insert into kehu.checkpoint select * from kehu.checkpoint`.execute(trx)
+      },
+    })
+    await until('it stops', () => runner.status().state === 'stopped')
+    expect(runner.status().detail).toBe(`TierUpgraded at position ${poison} (customer-${customerId}, revision 2): error 23505 (checkpoint_pkey)`)
+    await runner.stop()
   })
 
   it('takes a connection lost at an event for what it is, and not for a poison event', async () => {
