@@ -11,7 +11,7 @@ const BUSY = 0.95
 
 /**
  * How those who have read the log to its end look for more: all of a process at the same moment, in one query. Each
- * is answered what it asked for, up to one and the same place; whoever stands behind that reads on by itself.
+ * is answered what it asked for, up to one and the same place; where there is much, that may lie behind where some stand.
  */
 export const makeLooks = (readBatch: ReadBatch) => {
   const isBusy = makeBusyness()
@@ -28,9 +28,7 @@ export const makeLooks = (readBatch: ReadBatch) => {
   const together = makeGroup(async (asked: readonly ReadAllOptions[]): Promise<Batch[]> => {
     const after = asked.reduce((least, one) => (one.after < least ? one.after : least), asked[0]?.after ?? 0n)
     const { events, position, caughtUp } = await readBatch(after, asked, Math.min(...asked.map(({ batchSize = PAGE }) => batchSize)))
-    return asked.map((one) => (one.after <= position
-      ? { events: events.filter((event) => event.position > one.after && isAskedFor(event, one)), position, caughtUp }
-      : { events: [], position: one.after, caughtUp: false }))
+    return asked.map((one) => ({ events: events.filter((event) => event.position > one.after && isAskedFor(event, one)), position, caughtUp }))
   })
 
   return { moment, look: together.ask }
