@@ -2,26 +2,25 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Customer } from '../domain/customer/customer.ts'
 import { identitiesGained, identitiesReleased } from '../domain/customer/events.ts'
 import { withSharesAt } from '../domain/customer/shares.ts'
-import type { Accepted, Caller, Context, Decider } from '../domain/decider.ts'
-import { asRecorded } from '../domain/events.ts'
-import { isRejection, reject, type Rejection, type RejectionName } from '../domain/rejection.ts'
+import type { Accepted, Caller, Context } from '../domain/decider.ts'
+import { isRejection, reject, type Rejection } from '../domain/rejection.ts'
 import { rejections } from '../domain/rejection.ts'
 import { limitedGain } from '../domain/portfolio/limits.ts'
 import { schemaVersionOf } from '../domain/upcasters.ts'
-import { headAfter, textsOf } from '../event-store/chain.ts'
 import type { SharedMetadata } from '../event-store/codec.ts'
-import { AppendTooLarge, type JsonObject, type Position, type Receipt, type RefusedAttempt, type SealedEvent, type StoredReceipt } from '../event-store/port.ts'
+import { AppendTooLarge, type JsonObject, type Receipt, type RefusedAttempt, type StoredReceipt } from '../event-store/port.ts'
 import { drawId } from '../event-store/random.ts'
 import { SubjectErased } from '../event-store/sealing.ts'
 import type { CommandDefinition } from './definition.ts'
-import { customerAsOne, customerAsRecorded, holderAsOne } from './group.ts'
+import { customerAsOne, customerAsRecorded } from './group.ts'
 import { commandIdOf, derivedId } from './keyed-hash.ts'
 import { recall } from './folds.ts'
-import { expectedRevision, load, type Loaded } from './load.ts'
+import { expectedRevision, load, remember, type Loaded } from './load.ts'
 import { lookForNearMatches } from './near-matches.ts'
 import { positionToken } from './position.ts'
 import { problem, problemName, problemOfRejection, type Problem } from './problem.ts'
-import { reservations, type Attempt, type Holder } from './reservation.ts'
+import { contention, duplicate, onRecord, unknownBehalf } from './refusing.ts'
+import { reservations, type Attempt } from './reservation.ts'
 import { refusalFor, refusalThen } from './rights.ts'
 import type { Runtime } from './runtime.ts'
 import { portfolioSlots } from './slots.ts'
@@ -243,7 +242,7 @@ const carryOut = async <Body extends object, State, Event extends { type: string
       if (round === MOST_ATTEMPTS - 1 && attempt) await giveUp(attempt, reliedOn)
       continue
     }
-    remember(runtime, command.decider, loaded, events, sealed, result.position)
+    remember(runtime.folds, command.decider, loaded, events, sealed, result.position)
     await slots.settle()
     if (attempt) await releaseHeld(attempt, identitiesReleased(command.asCustomer?.events(events) ?? []))
     if (command.right === 'configure') await runtime.organisation.refresh()
@@ -251,48 +250,6 @@ const carryOut = async <Body extends object, State, Event extends { type: string
     return { status: receipt.status, body: answerOf(runtime, { ...receipt, position: result.position }), commandId }
   }
   return answer(contention)
-}
-
-/** The refusal of a role that may not send a command at all, whatever it says: on record, and without a receipt. */
-export const refuseRole = async (runtime: Runtime, command: string, detail: string, { caller, key, dryRun = false }: Envelope): Promise<Answer> => {
-  const commandId = key === undefined || dryRun ? uuidv7() : commandIdOf(caller.actor, command, key)
-  const refused = problem('role-not-permitted', detail)
-  if (!dryRun) {
-    await runtime.store.receipts.recordAttempt({
-      attemptId: uuidv7(), at: runtime.now().toISOString(), actor: caller.actor, onBehalfOf: caller.onBehalfOf, role: caller.role,
-      command, commandId, problem: problemName(refused), stream: null, ranInto: {},
-    })
-  }
-  return { status: refused.status, body: refused, commandId }
-}
-
-/** What has just been appended is known, personal values open as they were decided: the next command need not read it. */
-const remember = <State, Event extends { type: string }>({ folds }: Runtime, decider: Decider<State, Event>, { stream, state, head }: Loaded<State>, decided: readonly Event[], appended: readonly SealedEvent[], position: Position): void => {
-  if (!folds) return
-  const known = appended.reduce((before, sealed, index) => {
-    const recorded = { ...sealed, stream, revision: head.revision + 1 + index, position }
-    const event = decided[index]
-    return { state: event ? decider.evolve(before.state, asRecorded(event, recorded)) : before.state, head: headAfter(recorded), bytes: before.bytes + 2 * textsOf(sealed).data.length }
-  }, { state, head, bytes: folds.get(stream)?.bytes ?? 0 })
-  folds.set(stream, { decider, loaded: { stream, state: known.state, head: known.head, position }, bytes: known.bytes })
-}
-
-/** Refusals that leave the key free and are on record all the same: somebody tried what the rules do not let them have. */
-const onRecord: ReadonlySet<RejectionName> = new Set(['near-duplicate', 'capacity-reached', 'quota-reached'])
-
-const contention = problem('contention', 'Others changed the same thing at every attempt. Nothing was changed.')
-
-/** `identity`: the one that is held; its kind is told, and what of that kind was sent the caller knows. */
-const duplicate = async (runtime: Runtime, holder: Holder, identity: string): Promise<Rejection> => {
-  const kind = identity.replace(/-v\d+-.*$/, '')
-  return reject('duplicate-customer', `An identifier in this command (${kind}) is held by another customer.`, { extensions: { identifierKind: kind, holder: await holderAsOne(runtime, holder) } })
-}
-
-const unknownBehalf = (caller: Caller, organisation: Context['organisation']): Rejection | undefined => {
-  if (caller.onBehalfOf === null) return undefined
-  const employee = organisation.employees.get(caller.onBehalfOf)
-  if (!employee) return reject('unknown-reference', 'The employee acted for does not exist.', { errors: [{ path: 'On-Behalf-Of', message: 'no employee has this id' }] })
-  return employee.departed ? reject('employee-departed', 'The employee acted for has departed.') : undefined
 }
 
 /** A receipt's answer as its caller gets it: the position, which the log gave, is added as a token. */

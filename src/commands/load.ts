@@ -1,8 +1,8 @@
-import { recordedEvent } from '../domain/events.ts'
+import { asRecorded, recordedEvent } from '../domain/events.ts'
 import type { Decider } from '../domain/decider.ts'
-import { emptyHead, headAfter, type Head } from '../event-store/chain.ts'
+import { emptyHead, headAfter, textsOf, type Head } from '../event-store/chain.ts'
 import type { Codec } from '../event-store/codec.ts'
-import type { EventStore, ExpectedRevision, Position, RecordedEvent } from '../event-store/port.ts'
+import type { EventStore, ExpectedRevision, Position, RecordedEvent, SealedEvent } from '../event-store/port.ts'
 import { recall, sizeOfJson, type Fold, type Folds } from './folds.ts'
 
 /** A stream as a decision sees it: the state, and the head the next event attaches to. */
@@ -66,3 +66,14 @@ const readFrom = async <State, Event extends { type: string }>({ codec }: { code
 }
 
 export const expectedRevision = (head: Head): ExpectedRevision => (head.revision < 0 ? 'no_stream' : head.revision)
+
+/** What has just been appended is known, personal values open as they were decided: the next command need not read it. */
+export const remember = <State, Event extends { type: string }>(folds: Folds | undefined, decider: Decider<State, Event>, { stream, state, head }: Loaded<State>, decided: readonly Event[], appended: readonly SealedEvent[], position: Position): void => {
+  if (!folds) return
+  const known = appended.reduce((before, sealed, index) => {
+    const recorded = { ...sealed, stream, revision: head.revision + 1 + index, position }
+    const event = decided[index]
+    return { state: event ? decider.evolve(before.state, asRecorded(event, recorded)) : before.state, head: headAfter(recorded), bytes: before.bytes + 2 * textsOf(sealed).data.length }
+  }, { state, head, bytes: folds.get(stream)?.bytes ?? 0 })
+  folds.set(stream, { decider, loaded: { stream, state: known.state, head: known.head, position }, bytes: known.bytes })
+}

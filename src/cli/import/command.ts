@@ -1,4 +1,4 @@
-import type { Command } from '../../commands/registry.ts'
+import type { Command } from '../../commands/register.ts'
 import { Identifier, normaliseIdentifier } from '../../domain/customer/identifier.ts'
 import { Id } from '../../domain/values.ts'
 import { toDate, toInstant, toMoney, toNumber, type Converted } from './convert.ts'

@@ -1,6 +1,7 @@
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { commandNamed, registry, toFieldProblems, type Command } from '../../commands/registry.ts'
+import { toFieldProblems, type Command } from '../../commands/register.ts'
+import { commandNamed, registry } from '../../commands/registry.ts'
 import { rolesWith } from '../../commands/rights.ts'
 import { ImportFault } from './fault.ts'
 import { columnsNamed, compile, type Node, type Value } from './value.ts'
