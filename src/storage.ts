@@ -31,7 +31,8 @@ export const openStorage = async ({ connectionString, masterKeys, eventStoreUrl,
     return pool
   }
   const pool = poolOf({ max: 12, ...connecting(databaseWaitMs), query_timeout: databaseWaitMs })
-  const db = kyselyOn(poolOf({ max: 20 }))
+  // A plan that must read a whole table although it was told not to has, before PostgreSQL 18, a price at which it is compiled first.
+  const db = kyselyOn(poolOf({ max: 20, options: '-c jit=off' }))
   const queries = kyselyOn(poolOf({ max: 12, query_timeout: QUERY_MS }))
   const keyring = makeKeyring(pool, masterKeys)
   // The log is in EventStoreDB where one is named, else in Postgres: then its client need not be loaded.

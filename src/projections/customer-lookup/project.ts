@@ -25,7 +25,7 @@ const CustomerRow = z.object({
 })
 const IdentifierRow = z.object({ identity: z.string(), kind: IdentifierKind, value: z.string().nullable() })
 const ContactRow = z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })
-const ShareRow = z.object({ with_kind: SharedWithKind, with_id: z.string(), access: Access, until: z.coerce.date().nullable() })
+const ShareRow = z.object({ with_kind: SharedWithKind, with_id: z.string(), access: Access, until: z.string().transform((time) => new Date(time)).nullable() })
 const RecordRow = CustomerRow.extend({ identifiers: z.array(IdentifierRow), contacts: z.array(ContactRow), shares: z.array(ShareRow) })
 
 type Connection = ReturnType<typeof connect>

@@ -141,7 +141,7 @@ export const customerById = async (
 const Beside = z.object({
   identifiers: z.array(z.object({ kind: z.string(), value: z.string().nullable() })),
   contacts: z.array(z.object({ contact_id: z.string(), name: z.string().nullable(), fields: Fields, personal_fields: Fields })),
-  shares: z.array(z.object({ with_kind: z.string(), with_id: z.string(), access: z.string(), until: z.coerce.date().nullable() })),
+  shares: z.array(z.object({ with_kind: z.string(), with_id: z.string(), access: z.string(), until: z.string().transform((time) => new Date(time)).nullable() })),
 })
 
 /** What stands beside a customer's row: identifiers and contacts of all that it is made of, and with whom it is shared. In one trip. */

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import { blockingKeys } from '../../domain/matching/blocking.ts'
 import { featuresOf } from '../../domain/matching/features.ts'
 import { matchProfile, type MatchProfile } from '../../domain/matching/profile.ts'
@@ -25,9 +26,8 @@ const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(sc
  */
 export const projectRecords = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
   const db = connect(trx, schema)
-  const before = await loadCategories(db)
+  const { categories: before, records } = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
   const categories = evolveCategories(before, events)
-  const records = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
   const stood = new Map(records)
   const changed = new Set<string>()
   for (const one of events) {
@@ -63,11 +63,6 @@ const writeAbsorptions = async (db: Connection, events: readonly ProjectedEvent[
     if (one.event.type === 'MergeReversed') into.set(one.id, null)
   }
   for (const [customerId, survivorId] of into) await db.updateTable('match_record').set({ absorbed_into: survivorId }).where('customer_id', '=', customerId).execute()
-}
-
-const loadCategories = async (db: Connection): Promise<Categories> => {
-  const rows = await db.selectFrom('category').modifyFront(PREPARED).selectAll().execute()
-  return new Map(rows.map((row) => [row.category_id, { categoryId: row.category_id, version: row.version, definition: row.definition }]))
 }
 
 const evolveCategories = (before: Categories, events: readonly ProjectedEvent[]): Categories => {
@@ -108,10 +103,16 @@ const changedMeanings = (before: Categories, after: Categories): string[] => {
   return [...after.keys()].filter((category) => !sameValue(old?.(category), now?.(category)))
 }
 
-const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, MatchRecord>> => {
-  if (ids.length === 0) return new Map()
-  const rows = await db.selectFrom('match_record').modifyFront(PREPARED).select(['record', 'customer_id', 'category', 'profile']).where(sql<boolean>`customer_id = any(${[...ids]}::text[])`).execute()
-  return new Map(rows.map((row) => [row.customer_id, row]))
+/** The categories, and the records of these customers, in one trip. */
+const load = async (db: Connection, ids: readonly string[]): Promise<{ categories: Categories; records: Map<string, MatchRecord> }> => {
+  const { categories, records } = await db.selectNoFrom((of) => [
+    jsonArrayFrom(of.selectFrom('category').selectAll()).as('categories'),
+    jsonArrayFrom(of.selectFrom('match_record').select([sql<string>`record::text`.as('record'), 'customer_id', 'category', 'profile']).where(sql<boolean>`customer_id = any(${[...ids]}::text[])`)).as('records'),
+  ]).modifyFront(PREPARED).executeTakeFirstOrThrow()
+  return {
+    categories: new Map(categories.map(({ category_id: categoryId, version, definition }) => [categoryId, { categoryId, version, definition }])),
+    records: new Map(records.map((row) => [row.customer_id, row])),
+  }
 }
 
 const MATCHED_AT_ONCE = 1000

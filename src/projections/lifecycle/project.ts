@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import { z } from 'zod'
 import { PREPARED } from '../kysely.ts'
 import { StoredChanges, storedChanges } from '../owner-changes.ts'
@@ -7,8 +8,8 @@ import { insertRows, tableNamed } from '../rows.ts'
 import { begin, step, type Standing, type Stay } from './stays.ts'
 import { tables, type LifecycleTables } from './tables.ts'
 
-// What the tables hold was written by this projection; times come back as dates.
-const Time = z.date().transform((date) => date.toISOString())
+// What the tables hold was written by this projection; times come back as dates, in lists as texts.
+const Time = z.union([z.date(), z.string()]).transform((time) => new Date(time).toISOString())
 const CustomerRow = z.object({
   customer_id: z.string(), category: z.string(), stage: z.string(), stage_since: Time, tier: z.string(), tier_since: Time, entered_at: Time, responsible_id: z.string().nullable(), responsible_since: Time.nullable(), entered_by: z.string().nullable(), ownership: StoredChanges, absorbed: z.boolean(),
 })
@@ -16,6 +17,7 @@ const StayRow = z.object({
   customer_id: z.string(), axis: z.enum(['stage', 'tier']), revision: z.number(), name: z.string(), entered_at: Time, came_from: z.string().nullable(), came_by: z.string(),
   left_at: Time.nullable(), next: z.string().nullable(), move: z.string().nullable(), category: z.string(),
 })
+const StandingRow = CustomerRow.extend({ stays: z.array(StayRow) })
 
 type Connection = ReturnType<typeof connect>
 export const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(schema).withTables<LifecycleTables>()
@@ -28,12 +30,12 @@ const tierTable = tableNamed(tables, 'tier_transition')
 /** Where these customers stand, as the tables have it. */
 export const load = async (db: Connection, ids: readonly string[]): Promise<Map<string, Standing>> => {
   if (ids.length === 0) return new Map()
-  const customers = z.array(CustomerRow).parse(await db.selectFrom('customer').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${ids})`).execute())
-  const lasting = z.array(StayRow).parse(await db.selectFrom('stay').modifyFront(PREPARED).selectAll().where('customer_id', '=', sql<string>`any(${ids})`).where('left_at', 'is', null).execute())
-  const stays = new Map(lasting.map((stay) => [`${stay.axis} ${stay.customer_id}`, stay]))
-  return new Map(customers.flatMap((customer) => {
-    const stage = stays.get(`stage ${customer.customer_id}`)
-    const tier = stays.get(`tier ${customer.customer_id}`)
+  const rows = await db.selectFrom('customer as c').modifyFront(PREPARED).selectAll('c')
+    .select((of) => jsonArrayFrom(of.selectFrom('stay as s').selectAll('s').whereRef('s.customer_id', '=', 'c.customer_id').where('s.left_at', 'is', null)).as('stays'))
+    .where('c.customer_id', '=', sql<string>`any(${ids})`).execute()
+  return new Map(z.array(StandingRow).parse(rows).flatMap(({ stays, ...customer }) => {
+    const stage = stays.find(({ axis }) => axis === 'stage')
+    const tier = stays.find(({ axis }) => axis === 'tier')
     return stage && tier ? [[customer.customer_id, { customer: { ...customer, ownership: storedChanges(customer.ownership) }, ownership: customer.ownership, stage, tier }]] : []
   }))
 }
