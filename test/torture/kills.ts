@@ -69,6 +69,8 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   const reviving = new Set<Promise<void>>()
   const count = (where: Between) => tally.counts.set(where, (tally.counts.get(where) ?? 0) + 1)
 
+  const up = () => cluster.services.filter((service) => service.state === 'up')
+
   const revive = (service: Service) => {
     const life = (async () => {
       await pause(random.between(0, 200))
@@ -107,7 +109,8 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
   }
 
   const killServices = async (killed: readonly Service[]) => {
-    const measure = await takeovers.from(killed.map(({ life }) => life))
+    // Where nobody else is up there is nobody to take over: that would measure how long a start takes.
+    const measure = up().every((service) => killed.includes(service)) ? () => undefined : await takeovers.from(killed.map(({ life }) => life))
     tally.services += killed.length
     const orphans = await killAndLook(killed, () => {
       measure()
@@ -116,8 +119,6 @@ export const makeKiller = (world: { cluster: Cluster; load: Load; random: Random
     killed.forEach(revive)
     return orphans
   }
-
-  const up = () => cluster.services.filter((service) => service.state === 'up')
 
   /**
    * Rivals for what the dead had reserved come to another service, one after the other; that one dies while they
