@@ -1,18 +1,22 @@
 /**
  * Collects what is asked for while a batch is under way into the next one: many callers, one round trip. Each gets
- * its own answer, in the order asked; when a batch fails all of it fails. `lanes`: batches under way at once.
+ * its own answer, in the order asked; when a batch fails all of it fails. `lanes`: batches under way at once;
+ * with several, the first takes half of what waits, so that one half is looked up while the other is made use of.
  */
 export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promise<readonly Answer[]>, most = 256, lanes = 1) => {
   type Waiting = { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }
   let queue: Waiting[] = []
+  let sending = 0
   const running = new Set<Promise<void>>()
 
   const drain = async (): Promise<void> => {
     // A turn of the event loop lets requests that arrived together travel together.
     await new Promise(setImmediate)
     while (queue.length > 0) {
-      const batch = queue.slice(0, most)
-      queue = queue.slice(most)
+      const share = lanes > 1 && sending === 0 ? Math.min(most, Math.ceil(queue.length / 2)) : most
+      const batch = queue.slice(0, share)
+      queue = queue.slice(share)
+      sending += 1
       try {
         const answers = await send(batch.map(({ item }) => item))
         batch.forEach(({ resolve, reject }, index) => {
@@ -22,6 +26,8 @@ export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promis
         })
       } catch (error) {
         for (const { reject } of batch) reject(error)
+      } finally {
+        sending -= 1
       }
     }
   }

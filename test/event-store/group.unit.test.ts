@@ -5,14 +5,14 @@ import { pause } from '../../src/event-store/waiting.ts'
 import { times } from './contract.ts'
 
 /** A group whose batches are kept, and answered when told. */
-const watched = (most?: number) => {
+const watched = (most?: number, lanes?: number) => {
   const batches: number[][] = []
   const waiting: (() => void)[] = []
   const group = makeGroup(async (items: readonly number[]) => {
     batches.push([...items])
     await new Promise<void>((resolve) => waiting.push(resolve))
     return items.map((item) => item * 10)
-  }, most)
+  }, most, lanes)
   return { group, batches, answer: () => waiting.shift()?.() }
 }
 /** Some turns of the event loop, by what the group itself waits for: whatever it was about to do is done. */
@@ -35,6 +35,20 @@ describe('what is asked for in a group', () => {
     expect(batches).toEqual([[0, 1, 2], [3, 4]])
     answer()
     expect(await second).toEqual([30, 40])
+  })
+
+  it('of which several may be under way goes in halves, so that one is looked up while the other is made use of', async () => {
+    const { group, batches, answer } = watched(256, 2)
+    const first = Promise.all(times(7, (n) => group.ask(n)))
+    await turn()
+    expect(batches).toEqual([[0, 1, 2, 3], [4, 5, 6]])
+    const second = Promise.all(times(4, (n) => group.ask(7 + n)))
+    answer()
+    await turn()
+    expect(batches.slice(2)).toEqual([[7, 8, 9, 10]])
+    answer()
+    answer()
+    expect([await first, await second]).toEqual([[0, 10, 20, 30, 40, 50, 60], [70, 80, 90, 100]])
   })
 
   it('is never more than so many at a time, and none is left', async () => {
