@@ -24,26 +24,29 @@ export const reaching = async <T>(work: Promise<T>): Promise<T> => {
  * A socket that sends what is written to it in one turn in one piece: statements that go off together then cost one
  * call to the system. That call takes longer than all else there is to do for a short statement.
  */
-class GatheringSocket extends Socket {
-  #gathers = false
-
-  override write(chunk: Uint8Array | string, done?: (error?: Error | null) => void): boolean
-  override write(chunk: Uint8Array | string, encoding?: BufferEncoding, done?: (error?: Error | null) => void): boolean
-  override write(chunk: Uint8Array | string, more?: BufferEncoding | ((error?: Error | null) => void), done?: (error?: Error | null) => void): boolean {
-    if (!this.#gathers) {
-      this.#gathers = true
-      this.cork()
-      process.nextTick(() => {
-        this.#gathers = false
-        this.uncork()
-      })
+const gatheringSocket = (): Socket => {
+  const socket = new Socket()
+  let gathers = false
+  // Not before: `connect` gives a socket back the `write` it was made with.
+  socket.once('connect', () => {
+    const write = socket.write.bind(socket)
+    socket.write = (chunk: Uint8Array | string, more?: BufferEncoding | ((error?: Error | null) => void), done?: (error?: Error | null) => void): boolean => {
+      if (!gathers) {
+        gathers = true
+        socket.cork()
+        process.nextTick(() => {
+          gathers = false
+          socket.uncork()
+        })
+      }
+      return typeof more === 'function' ? write(chunk, more) : write(chunk, more, done)
     }
-    return typeof more === 'function' ? super.write(chunk, more) : super.write(chunk, more, done)
-  }
+  })
+  return socket
 }
 
 /** How a connection is made: given up in time; one that nothing has come over for a while asks whether the other end is there. */
-export const connecting = (waitMs = 5000) => ({ connectionTimeoutMillis: Math.min(5000, waitMs), keepAlive: true, keepAliveInitialDelayMillis: 5000, stream: () => new GatheringSocket() })
+export const connecting = (waitMs = 5000) => ({ connectionTimeoutMillis: Math.min(5000, waitMs), keepAlive: true, keepAliveInitialDelayMillis: 5000, stream: gatheringSocket })
 
 /** One connection that is made again when it is lost. Who finds it broken drops it: that one, not the next. */
 export const makeReconnecting = (connectionString: string, name: string, more: pg.ClientConfig = {}) => {
