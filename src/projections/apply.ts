@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Codec } from '../event-store/codec.ts'
 import { kindOf, type Batch, type EventStore } from '../event-store/port.ts'
-import { AnotherRunner, insertCheckpoint, isAnotherRunner, moveCheckpointAfter, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { AnotherRunner, insertCheckpoint, isAnotherRunner, moveCheckpointsAfter, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { openedEvent, openEvents } from './opened.ts'
 import { createTables } from './table.ts'
 import { schemaOf, type Build, type ProjectedEvent, type Projection } from './projection.ts'
@@ -49,6 +49,9 @@ export const isPassing = (error: unknown): boolean => {
 
 /** A projection and everything applying needs. */
 export type Application = { db: Kysely<unknown>; codec: Codec; projection: Projection; build: Build }
+/** What a batch comes to: what is to be projected, and where the model then stands. */
+export type Step = Application & { from: Checkpoint; to: Checkpoint; events: readonly ProjectedEvent[]; unknownTypes: ReadonlySet<string> }
+export type ApplyOptions = { ready: boolean; onCommit?: (trx: Transaction<unknown>) => Promise<void> }
 
 // A process that stands still in the midst of it holds up whoever takes its place, and rebuilds: for so long, then Postgres ends it.
 const NOT_FOR_EVER = "set local idle_in_transaction_session_timeout = '10s'"
@@ -56,40 +59,55 @@ const NOT_FOR_EVER = "set local idle_in_transaction_session_timeout = '10s'"
 const BY_INDEX = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
 // A commit a crash undoes takes its checkpoint with it: what it held is read again, and nobody waits for the disk.
 const QUICKLY = 'set local synchronous_commit = off'
+/** How a transaction that applies begins. */
+export const BEGINNING: readonly string[] = [NOT_FOR_EVER, BY_INDEX, QUICKLY]
 
-/**
- * Applies a batch: rows and checkpoint in one transaction. `onCommit` runs in it as well, e.g. to swap views.
- * @throws AnotherRunner, PoisonEvent (only for a batch of one event; a larger batch throws what went wrong)
- */
-export const apply = async (application: Application, from: Checkpoint, batch: Batch, options: { ready: boolean; onCommit?: (trx: Transaction<unknown>) => Promise<void> }): Promise<Progress> => {
-  const { db, codec, projection, build } = application
+/** Opens the events of a batch and says what they come to. */
+export const step = async (application: Application, from: Checkpoint, batch: Batch, ready: boolean): Promise<Step> => {
+  const { codec, projection } = application
   const unknownTypes = new Set<string>()
   let { ordinal, recordedMax } = from
   await openEvents(codec, batch.events, projection.kinds)
-  const projected: ProjectedEvent[] = []
+  const events: ProjectedEvent[] = []
   for (const stored of batch.events) {
     ordinal += 1n
     recordedMax = recordedMax !== null && recordedMax > stored.metadata.recordedAt ? recordedMax : stored.metadata.recordedAt
     if (!projection.kinds.includes(kindOf(stored.stream))) continue
     const event = openedEvent(stored)
-    if (event) projected.push({ ...event, position: stored.position, ordinal, recordedMax, eventId: stored.id })
+    if (event) events.push({ ...event, position: stored.position, ordinal, recordedMax, eventId: stored.id })
     else unknownTypes.add(stored.type)
   }
   const last = batch.events.at(-1)
   // The place of that event, not where reading has got to: at the next start it must be found there.
-  const checkpoint: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready: options.ready, stopped: null }
-  await db.transaction().execute(async (trx) => {
+  const to: Checkpoint = { ...from, position: last?.position ?? from.position, ordinal, recordedMax, eventId: last?.id ?? from.eventId, ready, stopped: null }
+  return { ...application, from, to, events, unknownTypes }
+}
+
+/** Writes the rows of a step whose checkpoint has been moved in this transaction. */
+export const write = async (trx: Transaction<unknown>, { projection, build, events }: Step): Promise<void> => {
+  if (events.length > 0) await projection.project(trx, schemaOf(projection, build), events)
+}
+
+/**
+ * Applies a batch: rows and checkpoint in one transaction. `onCommit` runs in it as well, e.g. to swap views.
+ * @throws AnotherRunner, PoisonEvent (only for a batch of one event; a larger batch throws what went wrong)
+ */
+export const apply = async (application: Application, from: Checkpoint, batch: Batch, { ready, onCommit }: ApplyOptions): Promise<Progress> =>
+  applyStep(await step(application, from, batch, ready), onCommit)
+
+export const applyStep = async (taken: Step, onCommit?: ApplyOptions['onCommit']): Promise<Progress> => {
+  await taken.db.transaction().execute(async (trx) => {
     // Before anything is written: a runner that lost its place waits here, in Postgres, and then writes nothing.
-    await moveCheckpointAfter(trx, [NOT_FOR_EVER, BY_INDEX, QUICKLY], projection, build, from.position, checkpoint)
-    if (projected.length > 0) await projection.project(trx, schemaOf(projection, build), projected)
-    if (!options.onCommit) return
+    await moveCheckpointsAfter(trx, BEGINNING, [taken])
+    await write(trx, taken)
+    if (!onCommit) return
     // What was written and not waited for shall fail as what it is, and not as what is done now.
     await sql`select`.execute(trx)
-    await options.onCommit(trx)
+    await onCommit(trx)
   }).catch((error: unknown) => {
-    throw isAnotherRunner(error) ? new AnotherRunner(`another runner moved ${projection.model}`, { cause: error }) : error
+    throw isAnotherRunner(error) ? new AnotherRunner(`another runner moved ${taken.projection.model}`, { cause: error }) : error
   })
-  return { checkpoint, unknownTypes }
+  return { checkpoint: taken.to, unknownTypes: taken.unknownTypes }
 }
 
 /** The same for a batch that failed: event by event, up to the one that fails, which is named. */

@@ -45,14 +45,20 @@ export class AnotherRunner extends Error {
 /** As kehu.move_checkpoint says it. */
 export const isAnotherRunner = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'KH001'
 
+/** From where a checkpoint was read to where it goes. */
+export type Move = { projection: Pick<Projection, 'model' | 'version'>; build: Build; from: Pick<Checkpoint, 'position'>; to: Checkpoint }
+
 /**
- * Moves the checkpoint from where it was read and tells who waits for it, behind other statements and in one trip with
- * them. Nobody waits for the answer: where it is elsewhere by now the transaction fails (`isAnotherRunner`). All that is
+ * Moves checkpoints from where they were read and tells who waits for them, behind other statements and in one trip with
+ * them. Nobody waits for the answer: where one is elsewhere by now the transaction fails (`isAnotherRunner`). All that is
  * written here is Kehu's own.
  */
-export const moveCheckpointAfter = async (trx: Transaction<unknown>, statements: readonly string[], { model, version }: Projection, build: Build, from: Position, to: Checkpoint): Promise<void> => {
-  const values = [model, version, build, String(from), String(to.position), String(to.ordinal), to.eventId, to.recordedMax, to.ready].map((value) => sql.lit(value))
-  await sql`${UNWAITED} ${sql.raw(statements.join('; '))}; select kehu.move_checkpoint(${sql.join(values)})`.execute(trx)
+export const moveCheckpointsAfter = async (trx: Transaction<unknown>, statements: readonly string[], moves: readonly Move[]): Promise<void> => {
+  const moved = moves.map(({ projection: { model, version }, build, from, to }) => {
+    const values = [model, version, build, String(from.position), String(to.position), String(to.ordinal), to.eventId, to.recordedMax, to.ready]
+    return sql`kehu.move_checkpoint(${sql.join(values.map((value) => sql.lit(value)))})`
+  })
+  await sql`${UNWAITED} ${sql.raw(statements.join('; '))}; select ${sql.join(moved)}`.execute(trx)
 }
 
 export const recordStop = (db: Kysely<unknown>, { model, version }: Projection, build: Build, stopped: string) =>

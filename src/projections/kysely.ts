@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Kysely, PostgresDialect, sql, type PostgresCursor, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
+import { DummyDriver, Kysely, PostgresAdapter, PostgresDialect, PostgresIntrospector, PostgresQueryCompiler, sql, Transaction, type Dialect, type PostgresCursor, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
 import type pg from 'pg'
 
 const MARK = '/* prepared */'
@@ -32,12 +32,34 @@ export const UNWAITED = sql.raw(UNWAITED_MARK)
 export const kyselyOn = (pool: pg.Pool): Kysely<unknown> =>
   new Kysely<unknown>({ dialect: new PostgresDialect({ pool: { options: pool.options, connect: async () => frugalClient(await pool.connect()), end: () => pool.end() } }) })
 
+/** For statements that are made here and sent over a connection that is there already. */
+const dialect: Dialect = { createDriver: () => new DummyDriver(), createAdapter: () => new PostgresAdapter(), createQueryCompiler: () => new PostgresQueryCompiler(), createIntrospector: (db) => new PostgresIntrospector(db) }
+
+/**
+ * A transaction of which several may ask at once: Kysely's own sends nothing before what was sent last is answered.
+ * What is asked in one turn goes in one piece and is answered together, so that what follows from it goes together too.
+ * What is asked when `work` has come to an end, and the transaction with it, is refused.
+ */
+export const concurrently = <Result>(trx: Transaction<unknown>, work: (trx: Transaction<unknown>) => Promise<Result>): Promise<Result> => {
+  const executor = trx.getExecutor()
+  return executor.provideConnection((connection) => {
+    let over = false
+    // Asked any later it would go behind the rollback, and be kept.
+    const provideConnection = <Answer>(ask: (one: typeof connection) => Promise<Answer>): Promise<Answer> => (over ? Promise.reject(new Error('the transaction is over')) : ask(connection))
+    const shared = new Transaction<unknown>({ config: { dialect }, dialect, driver: new DummyDriver(), executor: executor.withConnectionProvider({ provideConnection }) })
+    return work(shared).finally(() => {
+      over = true
+    })
+  })
+}
+
 const nothing: PostgresQueryResult<never> = { command: 'SELECT', rowCount: 0, rows: [] }
 
 /** A client that takes as few trips to Postgres as it can. */
 const frugalClient = (client: pg.PoolClient): PostgresPoolClient => {
   let toBegin = false
   let underWay: Promise<unknown>[] = []
+  let ofThisTurn: Promise<unknown>[] | undefined
 
   const send = async (text: string, values: readonly unknown[]): Promise<unknown> => {
     const result: unknown = await client.query({ text, values: [...values], ...(text.includes(MARK) ? { name: nameOf(text) } : {}) })
@@ -47,12 +69,19 @@ const frugalClient = (client: pg.PoolClient): PostgresPoolClient => {
   const waitFor = async (last: Promise<unknown>): Promise<unknown> => {
     const all = [...underWay, last]
     underWay = []
+    const together = (ofThisTurn ??= beginTurn())
+    together.push(last)
     for (const one of await Promise.allSettled(all)) if (one.status === 'rejected') throw one.reason
+    if (together.length > 1) await Promise.allSettled(together)
     return last
+  }
+  const beginTurn = (): Promise<unknown>[] => {
+    setImmediate(() => (ofThisTurn = undefined))
+    return []
   }
   const ask = (text: string, values: readonly unknown[]): Promise<unknown> => {
     const answer = send(text, values)
-    if (!text.includes(UNWAITED_MARK)) return underWay.length > 0 ? waitFor(answer) : answer
+    if (!text.includes(UNWAITED_MARK)) return waitFor(answer)
     answer.catch(() => undefined)
     underWay.push(answer)
     return Promise.resolve(nothing)

@@ -3,7 +3,7 @@ import type { Codec } from '../event-store/codec.ts'
 import { lead } from '../event-store/leadership.ts'
 import type { EventStore } from '../event-store/port.ts'
 import { pause } from '../event-store/waiting.ts'
-import { apply, applyOneByOne, checkLog, explain, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
+import { apply as applyAlone, applyOneByOne, checkLog, explain, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
 import { AnotherRunner, readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
 import { runnerName, schemaOf, type Projection } from './projection.ts'
 import { neverPaused, type Pauses } from './pauses.ts'
@@ -24,6 +24,8 @@ export type RunnerDependencies = {
   earlierPlaces?: readonly string[]
   analystRole: string | null
   pauses?: Pauses
+  /** How a batch is applied: by itself, or together with those of other models. */
+  apply?: typeof applyAlone
   report: (event: { model: string; level: 'info' | 'warn' | 'error'; message: string }) => void
   onProgress?: (model: string, checkpoint: Checkpoint) => void
 }
@@ -37,7 +39,7 @@ const CATCH_UP_BATCH = 1000
  * An event that cannot be projected stops this projection alone: it is reported and tried again, ever more slowly.
  */
 export const runProjection = (dependencies: RunnerDependencies, projection: Projection, signal: AbortSignal): { status: () => RunnerStatus; done: Promise<void> } => {
-  const { db, store, codec, placeId, earlierPlaces = [], pauses = neverPaused, report } = dependencies
+  const { db, store, codec, placeId, earlierPlaces = [], pauses = neverPaused, apply = applyAlone, report } = dependencies
   const { model, version } = projection
   const application: Application = { db, codec, projection, build: 'live' }
   let status: RunnerStatus = { model, version, state: 'starting', position: 0n, detail: null }

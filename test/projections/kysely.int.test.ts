@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { kyselyOn, PREPARED, UNWAITED } from '../../src/projections/kysely.ts'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { concurrently, kyselyOn, PREPARED, UNWAITED } from '../../src/projections/kysely.ts'
 import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 
 describe('Kysely on a pool', () => {
@@ -97,6 +98,69 @@ describe('Kysely on a pool', () => {
         throw new Error('given up')
       })).rejects.toThrow('given up')
       expect(await rows()).toEqual([0, 1, 2, 3])
+    })
+  })
+
+  describe('a transaction of which several may ask at once', () => {
+    const ask = (n: number) => sql<{ n: number; now: string; id: string }>`select ${n}::integer as n, clock_timestamp()::text as now, pg_current_xact_id()::text as id`
+
+    it('sends what is asked in one turn before the first of it is answered, and answers it together', async () => {
+      const sent = vi.spyOn(pg.Client.prototype, 'query')
+      try {
+        await db.transaction().execute((trx) => concurrently(trx, async (shared) => {
+          await sql`${UNWAITED} select`.execute(shared)
+          sent.mockClear()
+          const order: string[] = []
+          const answered = [1, 2, 3].map(async (n) => {
+            const { rows } = await ask(n).execute(shared)
+            order.push(`answer ${n}`)
+            await ask(n + 10).execute(shared)
+            return rows[0]
+          })
+          await new Promise(setImmediate)
+          expect(sent).toHaveBeenCalledTimes(3)
+          const found = await Promise.all(answered)
+          expect(found.map((row) => row?.n)).toEqual([1, 2, 3])
+          expect(new Set(found.map((row) => row?.id)).size).toBe(1)
+          expect(order).toEqual(['answer 1', 'answer 2', 'answer 3'])
+        }))
+      } finally {
+        sent.mockRestore()
+      }
+    })
+
+    it('takes nothing more once it has been given up, not even on the way to its end', async () => {
+      await sql`create table late (n integer primary key)`.execute(db)
+      const late: Promise<unknown>[] = []
+      await expect(db.transaction().execute((trx) => concurrently(trx, async (shared) => {
+        await sql`insert into late values (1)`.execute(shared)
+        // Asked as often as can be while the transaction is undone.
+        const asking = async () => {
+          for (let n = 2; n < 200; n += 1) {
+            late.push(sql`${UNWAITED} insert into late values (${n})`.execute(shared).catch((error: unknown) => error))
+            await new Promise(setImmediate)
+          }
+        }
+        late.push(asking())
+        await new Promise(setImmediate)
+        throw new Error('given up')
+      }))).rejects.toThrow('given up')
+      const outcomes = await Promise.all(late)
+      expect((await sql`select n from late`.execute(db)).rows).toEqual([])
+      expect(outcomes.some((outcome) => outcome instanceof Error && outcome.message === 'the transaction is over')).toBe(true)
+    })
+
+    it('fails each with what it said, and then as a whole', async () => {
+      await sql`create table shared (n integer primary key)`.execute(db)
+      const outcomes: string[] = []
+      await expect(db.transaction().execute((trx) => concurrently(trx, async (shared) => {
+        await sql`insert into shared values (1)`.execute(shared)
+        const both = await Promise.allSettled([sql`select 1/${0}::integer`.execute(shared), ask(2).execute(shared)])
+        outcomes.push(...both.map((one) => (one.status === 'rejected' && one.reason instanceof pg.DatabaseError ? (one.reason.code ?? '') : one.status)))
+        for (const one of both) if (one.status === 'rejected') throw one.reason
+      }))).rejects.toMatchObject({ code: '22012' })
+      expect(outcomes).toEqual(['22012', '25P02'])
+      expect((await sql`select n from shared`.execute(db)).rows).toEqual([])
     })
   })
 })

@@ -39,7 +39,7 @@ export type Report = { model: string; level: string; message: string }
 export const makeWorld = async () => {
   const service = await makeService({ reservationWaitMs: 20 })
   const { runtime, store, database } = service
-  const pool = openPool(database.url, { max: 20 })
+  const pool = openPool(database.url, { max: 20, pipeline: true })
   const db = kyselyOn(pool)
   const placeId = runtime.organisation.current().log?.places.at(-1) ?? expect.fail('the log has no place')
   const rebuilding: RebuildDependencies = { db, store, codec: runtime.codec, placeId, analystRole: null }
