@@ -74,7 +74,8 @@ const evenly = async ({ url, connections, headers, requests }: LoadPlan, rate: n
   const answers: Promise<void>[] = []
   for (const [n, one] of requests.entries()) {
     const due = started + (n * 1000) / rate
-    if (due > performance.now()) await setTimeout(due - performance.now())
+    const early = due - performance.now()
+    if (early > 0) await setTimeout(early)
     answers.push(send(one, due))
   }
   await Promise.all(answers)
