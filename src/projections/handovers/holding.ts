@@ -11,9 +11,10 @@ import type { HandoverTables } from './tables.ts'
 /** A customer as far as a handover goes by it, and by which event its present owner came to hold it. */
 export type Holding = { customerId: string; ordinal: bigint; state: Customer; region: string | null; ownerId: string | null; heldOrdinal: bigint; heldSince: number }
 
-/** The events that change any of it; of others nothing is read. */
-export const isOfHoldings = ({ type }: CustomerEvent): boolean => type.startsWith('Ownership') || others.has(type)
-const others: ReadonlySet<CustomerEvent['type']> = new Set(['CustomerCreated', 'ProfileChanged', 'CustomerRecategorised', 'TierUpgraded', 'TierDowngraded', 'CustomerAbsorbed', 'MergeReversed'])
+/** The events that change any of it; of others nothing is read: of a profile what says where the customer is. */
+export const isOfHoldings = (event: CustomerEvent): boolean =>
+  event.type === 'ProfileChanged' ? regionOf(event.data.fields) !== undefined : event.type.startsWith('Ownership') || others.has(event.type)
+const others: ReadonlySet<CustomerEvent['type']> = new Set(['CustomerCreated', 'CustomerRecategorised', 'TierUpgraded', 'TierDowngraded', 'CustomerAbsorbed', 'MergeReversed'])
 
 const Row = z.object({
   customer_id: z.string(), ordinal: z.string(), owner_id: z.string().nullable(), held_ordinal: z.string(), held_since: z.number(), tier: z.string(), category: z.string(), region: z.string().nullable(),

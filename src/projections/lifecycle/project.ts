@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import { z } from 'zod'
+import { isOfProfile } from '../../domain/customer/of-profile.ts'
 import { PREPARED } from '../kysely.ts'
 import { StoredChanges, storedChanges } from '../owner-changes.ts'
 import type { ProjectedEvent, Projection } from '../projection.ts'
@@ -47,7 +48,7 @@ const save = async (trx: Transaction<unknown>, schema: string, standings: readon
 
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
   const db = connect(trx, schema)
-  const relevant = events.flatMap((one) => (one.kind === 'customer' ? [one] : []))
+  const relevant = events.flatMap((one) => (one.kind === 'customer' && !isOfProfile(one.event) ? [one] : []))
   const standings = await load(db, [...new Set(relevant.map((one) => one.id))])
   const changed = new Set<string>()
   const stays = new Map<string, Stay>()

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import type { ComplaintEvent } from '../../domain/complaint/complaint.ts'
+import { isOfProfile } from '../../domain/customer/of-profile.ts'
 import { latest } from '../../domain/customer/protection.ts'
 import { followUpAt } from '../../domain/engagement/engagement.ts'
 import { PREPARED } from '../kysely.ts'
@@ -65,7 +66,7 @@ const regroup = async (db: Connection, known: Map<string, Folded>, touched: read
 const project = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
   const db = connect(trx, schema)
   const { complaints, opened } = await foldComplaints(db, events)
-  const ids = [...events.flatMap((one) => (one.kind === 'customer' || one.kind === 'engagement' || one.kind === 'purchases' ? [one.id] : [])), ...opened.keys()]
+  const ids = [...events.flatMap((one) => ((one.kind === 'customer' && !isOfProfile(one.event)) || one.kind === 'engagement' || one.kind === 'purchases' ? [one.id] : [])), ...opened.keys()]
   if (ids.length === 0) return
   const stood = new Map((await load(db, ids)).map((one) => [one.customerId, one]))
   const known = new Map(stood)
