@@ -19,7 +19,7 @@ export const makeComplaintFinder = (readModels: ReadModels, store: EventStore): 
     const { result, asOf } = await readModels.query(complaints, {}, (db, schema) => complaintsOf(db, schema, asked.flat()))
     const all = [...result, ...(await lodgedSince(store, asOf.position))]
     return asked.map((customerIds) => all.filter(({ customerId }) => customerIds.includes(customerId)).map(({ complaintId }) => complaintId))
-  }, MOST_TOGETHER).ask
+  }, { most: MOST_TOGETHER }).ask
 
 /** The counting that commands are handed: from this read model, as late as they ask. */
 export const makeCountHoldings = (readModels: ReadModels): CountHoldings => async (employeeId, { after, ...asked }) => {

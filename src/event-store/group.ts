@@ -1,9 +1,9 @@
 /**
  * Collects what is asked for while a batch is under way into the next one: many callers, one round trip. Each gets
- * its own answer, in the order asked; when a batch fails all of it fails. `lanes`: batches under way at once;
- * with several, the first takes half of what waits, so that one half is looked up while the other is made use of.
+ * its own answer, in the order asked; when a batch fails all of it fails. `lanes`: batches under way at once.
+ * `halves`: of what waits half is sent first, so that one half is made use of while the other is looked up.
  */
-export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promise<readonly Answer[]>, most = 256, lanes = 1) => {
+export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promise<readonly Answer[]>, { most = 256, lanes = 1, halves = false } = {}) => {
   type Waiting = { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }
   let queue: Waiting[] = []
   let sending = 0
@@ -13,7 +13,7 @@ export const makeGroup = <Item, Answer>(send: (items: readonly Item[]) => Promis
     // A turn of the event loop lets requests that arrived together travel together.
     await new Promise(setImmediate)
     while (queue.length > 0) {
-      const share = lanes > 1 && sending === 0 ? Math.min(most, Math.ceil(queue.length / 2)) : most
+      const share = halves && sending === 0 ? Math.min(most, Math.ceil(queue.length / 2)) : most
       const batch = queue.slice(0, share)
       queue = queue.slice(share)
       sending += 1

@@ -5,14 +5,14 @@ import { pause } from '../../src/event-store/waiting.ts'
 import { times } from './contract.ts'
 
 /** A group whose batches are kept, and answered when told. */
-const watched = (most?: number, lanes?: number) => {
+const watched = (more: { most?: number; lanes?: number; halves?: boolean } = {}) => {
   const batches: number[][] = []
   const waiting: (() => void)[] = []
   const group = makeGroup(async (items: readonly number[]) => {
     batches.push([...items])
     await new Promise<void>((resolve) => waiting.push(resolve))
     return items.map((item) => item * 10)
-  }, most, lanes)
+  }, more)
   return { group, batches, answer: () => waiting.shift()?.() }
 }
 /** Some turns of the event loop, by what the group itself waits for: whatever it was about to do is done. */
@@ -37,8 +37,8 @@ describe('what is asked for in a group', () => {
     expect(await second).toEqual([30, 40])
   })
 
-  it('of which several may be under way goes in halves, so that one is looked up while the other is made use of', async () => {
-    const { group, batches, answer } = watched(256, 2)
+  it('in halves is sent in two, so that one is made use of while the other is looked up', async () => {
+    const { group, batches, answer } = watched({ lanes: 2, halves: true })
     const first = Promise.all(times(7, (n) => group.ask(n)))
     await turn()
     expect(batches).toEqual([[0, 1, 2, 3], [4, 5, 6]])
@@ -74,7 +74,7 @@ describe('what is asked for in a group', () => {
         await pause((items[0] ?? 0) % 2)
         under -= 1
         return items.map((item) => `answer ${item}`)
-      }, most)
+      }, { most })
       const asked: Promise<string>[] = []
       for (const [number, wait] of waits.entries()) {
         asked.push(group.ask(number))
@@ -92,7 +92,7 @@ describe('what is asked for in a group', () => {
       round += 1
       if (round === 1) throw new Error('thrown')
       return round === 2 ? Promise.reject(new Error('rejected')) : Promise.resolve(items)
-    }, 2)
+    }, { most: 2 })
     const outcomes = await Promise.allSettled(times(6, (n) => group.ask(n)))
     const failed = (message: string) => ({ status: 'rejected', reason: new Error(message) })
     expect(outcomes).toEqual([failed('thrown'), failed('thrown'), failed('rejected'), failed('rejected'), { status: 'fulfilled', value: 4 }, { status: 'fulfilled', value: 5 }])

@@ -41,7 +41,7 @@ export const makeReader = (pool: Pool) => {
     // They come in order, stream by stream; to have Postgres sort them all again costs more than to look.
     for (const events of found) if (events.some(([, revision], at) => revision < (events[at - 1]?.[1] ?? 0))) events.sort(([, one], [, other]) => one - other)
     return found
-  }, MOST_TOGETHER, LANES)
+  }, { most: MOST_TOGETHER, lanes: LANES, halves: true })
 
   const page = async (stream: string, from: number, size: number): Promise<EventRow[]> => {
     const { rows } = await pool.query<EventRow>({

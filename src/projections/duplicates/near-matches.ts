@@ -31,7 +31,7 @@ export const makeNearMatchFinder = (readModels: ReadModels) => {
       })
     })
     return result
-  }, MOST_TOGETHER, LANES)
+  }, { most: MOST_TOGETHER, lanes: LANES })
 
   const ofCustomers = makeGroup(async (asked: readonly { customerId: string; after: bigint }[]) => {
     const after = asked.reduce((latest, one) => (one.after > latest ? one.after : latest), 0n)
@@ -42,7 +42,7 @@ export const makeNearMatchFinder = (readModels: ReadModels) => {
       return ones.map((one, look) => ({ one, others: (found[look] ?? []).filter(({ survivorId }) => survivorId !== one?.survivorId) }))
     })
     return result
-  }, MOST_TOGETHER, LANES)
+  }, { most: MOST_TOGETHER, lanes: LANES })
 
   return {
     ofWouldBe: async ({ profile, identities }: { profile: MatchProfile; identities: readonly string[] }, search: Search): Promise<FoundNearMatches> => {
