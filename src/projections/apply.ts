@@ -95,6 +95,7 @@ export const write = async (trx: Transaction<unknown>, { projection, build, even
 export const apply = async (application: Application, from: Checkpoint, batch: Batch, { ready, onCommit }: ApplyOptions): Promise<Progress> =>
   applyStep(await step(application, from, batch, ready), onCommit)
 
+/** The same for a step that has been taken already. */
 export const applyStep = async (taken: Step, onCommit?: ApplyOptions['onCommit']): Promise<Progress> => {
   await taken.db.transaction().execute(async (trx) => {
     // Before anything is written: a runner that lost its place waits here, in Postgres, and then writes nothing.

@@ -85,7 +85,7 @@ describe('read models that are applied together', { timeout: 60_000 }, () => {
 
     it('are written in one transaction; a long batch in one each, and so is one that comes alone', async () => {
       const { projections, transactions } = watched(three)
-      const apply = makeApplyTogether(10)
+      const apply = makeApplyTogether({ few: 10 })
       const used = () => new Set(transactions.splice(0).map(({ transaction }) => transaction)).size
       await applyAll(projections, log.slice(40, 50), apply)
       expect([transactions.length, used()]).toEqual([3, 1])
@@ -112,6 +112,20 @@ describe('read models that are applied together', { timeout: 60_000 }, () => {
       expect(Object.values(await dump(world.db, lifecycle, 'rebuild')).flat()).toEqual([])
       // And once it is mended it goes on from there.
       expect(statuses(await applyAll([lifecycle], events))).toEqual(['fulfilled'])
+    })
+
+    it('go each by itself for a while where it came to nothing, and then together again', async () => {
+      const faulty: Projection = { ...protection, project: () => Promise.reject(new TypeError('cannot be projected')) }
+      const { projections, transactions } = watched([lifecycle, ownershipHistory])
+      const apply = makeApplyTogether({ apartMs: 2000 })
+      const used = () => new Set(transactions.splice(0).map(({ transaction }) => transaction)).size
+      await applyAll([...projections, faulty], log.slice(0, 40), apply)
+      used()
+      await applyAll(projections, log.slice(40, 50), apply)
+      expect([transactions.length, used()]).toEqual([2, 2])
+      await new Promise((resolve) => setTimeout(resolve, 2000))
+      await applyAll(projections, log.slice(50, 60), apply)
+      expect([transactions.length, used()]).toEqual([2, 1])
     })
 
     it('are not held up by one that another runner has moved: it alone says so', async () => {
