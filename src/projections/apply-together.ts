@@ -10,23 +10,22 @@ const FEW = 200
 const PATIENCE_MS = 1000
 /** And where that came to nothing, each goes by itself for a while: what took too long once may do so again. */
 const APART_MS = 5000
-const IN_TIME = `set local statement_timeout = ${PATIENCE_MS}`
 
 /**
  * `apply` for the read models of a process, which read the log at one pace: short batches that come together are
  * applied in one transaction, in as few trips as the longest of them takes. Where that fails each is applied by
  * itself, as if nothing had been tried, and so are the next for a while: what is wrong with one is its own affair.
  */
-export const makeApplyTogether = ({ few = FEW, apartMs = APART_MS } = {}): typeof apply => {
+export const makeApplyTogether = ({ few = FEW, patienceMs = PATIENCE_MS, apartMs = APART_MS } = {}): typeof apply => {
   let apartUntil = 0
   const together = makeGroup(async (steps: readonly Step[]): Promise<readonly boolean[]> => {
     const [first] = steps
     if (!first || steps.length === 1) return steps.map(() => false)
     const done = await first.db.transaction().execute(async (trx) => {
-      await moveCheckpointsAfter(trx, [...BEGINNING, IN_TIME], steps)
+      await moveCheckpointsAfter(trx, [...BEGINNING, `set local statement_timeout = ${patienceMs}`], steps)
       // All of them have come to an end before the transaction is committed; of one that takes too long, what comes later is refused.
       await concurrently(trx, async (shared) => {
-        for (const written of await inTime(Promise.allSettled(steps.map((one) => write(shared, one))))) if (written.status === 'rejected') throw written.reason
+        for (const written of await inTime(patienceMs, Promise.allSettled(steps.map((one) => write(shared, one))))) if (written.status === 'rejected') throw written.reason
       })
       return true
     }).catch(() => false)
@@ -41,9 +40,9 @@ export const makeApplyTogether = ({ few = FEW, apartMs = APART_MS } = {}): typeo
   }
 }
 
-const inTime = async <Result>(work: Promise<Result>): Promise<Result> => {
+const inTime = async <Result>(ms: number, work: Promise<Result>): Promise<Result> => {
   const stop = new AbortController()
-  const tooLong = pause(PATIENCE_MS, stop.signal).then(() => {
+  const tooLong = pause(ms, stop.signal).then(() => {
     throw new Error('one of the read models takes long')
   })
   return Promise.race([work, tooLong]).finally(() => stop.abort())

@@ -85,7 +85,7 @@ describe('read models that are applied together', { timeout: 60_000 }, () => {
 
     it('are written in one transaction; a long batch in one each, and so is one that comes alone', async () => {
       const { projections, transactions } = watched(three)
-      const apply = makeApplyTogether({ few: 10 })
+      const apply = makeApplyTogether({ few: 10, patienceMs: 30_000 })
       const used = () => new Set(transactions.splice(0).map(({ transaction }) => transaction)).size
       await applyAll(projections, log.slice(40, 50), apply)
       expect([transactions.length, used()]).toEqual([3, 1])
@@ -117,7 +117,7 @@ describe('read models that are applied together', { timeout: 60_000 }, () => {
     it('go each by itself for a while where it came to nothing, and then together again', async () => {
       const faulty: Projection = { ...protection, project: () => Promise.reject(new TypeError('cannot be projected')) }
       const { projections, transactions } = watched([lifecycle, ownershipHistory])
-      const apply = makeApplyTogether({ apartMs: 2000 })
+      const apply = makeApplyTogether({ patienceMs: 30_000, apartMs: 2000 })
       const used = () => new Set(transactions.splice(0).map(({ transaction }) => transaction)).size
       await applyAll([...projections, faulty], log.slice(0, 40), apply)
       used()
