@@ -9,14 +9,14 @@ const FEW = 200
 /** One that takes long (somebody holds its rows, or a field got another meaning for everybody) keeps the others waiting for so long, once. */
 const PATIENCE_MS = 1000
 /** And where that came to nothing, each goes by itself for a while: what took too long once may do so again. */
-const APART_MS = 5000
+export const APART_MS = 5000
 
 /**
  * `apply` for the read models of a process, which read the log at one pace: short batches that come together are
  * applied in one transaction, in as few trips as the longest of them takes. Where that fails each is applied by
  * itself, as if nothing had been tried, and so are the next for a while: what is wrong with one is its own affair.
  */
-export const makeApplyTogether = ({ few = FEW, patienceMs = PATIENCE_MS, apartMs = APART_MS } = {}): typeof apply => {
+export const makeApplyTogether = ({ few = FEW, patienceMs = PATIENCE_MS, now = () => performance.now() } = {}): typeof apply => {
   let apartUntil = 0
   const together = makeGroup(async (steps: readonly Step[]): Promise<readonly boolean[]> => {
     const [first] = steps
@@ -29,12 +29,12 @@ export const makeApplyTogether = ({ few = FEW, patienceMs = PATIENCE_MS, apartMs
       })
       return true
     }).catch(() => false)
-    if (!done) apartUntil = performance.now() + apartMs
+    if (!done) apartUntil = now() + APART_MS
     return steps.map(() => done)
   })
 
   return async (application, from, batch, options): Promise<Progress> => {
-    if (options.onCommit || batch.events.length > few || performance.now() < apartUntil) return apply(application, from, batch, options)
+    if (options.onCommit || batch.events.length > few || now() < apartUntil) return apply(application, from, batch, options)
     const taken = await step(application, from, batch, options.ready)
     return (await together.ask(taken)) ? { checkpoint: taken.to, unknownTypes: taken.unknownTypes } : applyStep(taken)
   }

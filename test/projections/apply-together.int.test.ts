@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Batch } from '../../src/event-store/port.ts'
 import { prepare } from '../../src/projections/apply.ts'
-import { makeApplyTogether } from '../../src/projections/apply-together.ts'
+import { APART_MS, makeApplyTogether } from '../../src/projections/apply-together.ts'
 import { AnotherRunner, readCheckpoint, type Checkpoint } from '../../src/projections/checkpoint.ts'
 import { lifecycle } from '../../src/projections/lifecycle/project.ts'
 import { UNWAITED } from '../../src/projections/kysely.ts'
@@ -117,13 +117,14 @@ describe('read models that are applied together', { timeout: 60_000 }, () => {
     it('go each by itself for a while where it came to nothing, and then together again', async () => {
       const faulty: Projection = { ...protection, project: () => Promise.reject(new TypeError('cannot be projected')) }
       const { projections, transactions } = watched([lifecycle, ownershipHistory])
-      const apply = makeApplyTogether({ patienceMs: 30_000, apartMs: 2000 })
+      let time = 0
+      const apply = makeApplyTogether({ patienceMs: 30_000, now: () => time })
       const used = () => new Set(transactions.splice(0).map(({ transaction }) => transaction)).size
       await applyAll([...projections, faulty], log.slice(0, 40), apply)
       used()
       await applyAll(projections, log.slice(40, 50), apply)
       expect([transactions.length, used()]).toEqual([2, 2])
-      await new Promise((resolve) => setTimeout(resolve, 2000))
+      time += APART_MS
       await applyAll(projections, log.slice(50, 60), apply)
       expect([transactions.length, used()]).toEqual([2, 1])
     })
