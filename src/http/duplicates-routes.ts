@@ -81,8 +81,9 @@ export const duplicatesRoutes = (services: Services, lookupLimit: LookupLimit) =
     const seen = await seenBy(services, claims, found.map(({ customerId }) => customerId), asOf.position)
     const candidates = found.map(({ holder, ...one }) => {
       const customer = seen.get(one.customerId)
-      const whom = customer ? { ownerId: customer.ownerId, departmentId: customer.departmentId, since: customer.ownerSince } : { ownerId: holder?.ownerId ?? null, departmentId: holder?.departmentId ?? null, since: holder?.since ?? null }
-      return { ...one, customerId: customer?.customerId ?? one.customerId, ...whom, name: customer?.name ?? null, full: customer?.full ?? false }
+      // Of a holder the log has told whose it is; a read model may have read no further than the first event of its entry.
+      const whom = holder ?? (customer && { ownerId: customer.ownerId, departmentId: customer.departmentId, since: customer.ownerSince })
+      return { ...one, customerId: customer?.customerId ?? one.customerId, ownerId: whom?.ownerId ?? null, departmentId: whom?.departmentId ?? null, since: whom?.since ?? null, name: customer?.name ?? null, full: customer?.full ?? false }
     })
     const ownIdentifiers = new Set(candidates.flatMap((candidate) => (candidate.full ? candidate.identifiers : []))).size
     // Trying name after name would unmask one like trying numbers: only a look that shows nothing but what one sees is free.

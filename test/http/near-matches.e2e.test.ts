@@ -2,11 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { readConfig } from '../../src/config.ts'
 import { serve } from '../../src/main.ts'
+import { pauseModel, resumeModel } from '../../src/projections/pauses.ts'
 import { accepted, makePlace, startProcess, startService, until, type Answer, type Place, type Sender, type TestService } from '../support/http.ts'
 import { individual, nextMobile, organise, refused } from './people.ts'
 
 const Found = z.looseObject({ customerId: z.string(), score: z.number().nullable(), reasons: z.array(z.looseObject({ comparison: z.string(), level: z.string(), en: z.string(), zh: z.string() })) })
 const Checked = z.looseObject({ candidates: z.array(Found.extend({ match: z.string(), name: z.string().nullable(), full: z.boolean(), ownerId: z.string().nullable(), departmentId: z.string().nullable(), identifiers: z.array(z.number()) })) })
+const Models = z.looseObject({ models: z.array(z.looseObject({ model: z.string(), state: z.string() })) })
 const Warned = z.object({ warnings: z.array(z.looseObject({ warning: z.string(), candidates: z.array(Found).default([]) })) })
 const candidatesOf = (answer: Answer) => Checked.parse(answer.json).candidates
 const warningsOf = (answer: Answer) => Warned.parse(answer.json).warnings
@@ -111,6 +113,24 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
       expect(answer.json).toMatchObject({ compared: false })
       expect(candidatesOf(answer)).toMatchObject([{ customerId, match: 'identifier', ownerId: 'li', departmentId: 'north', full: false }])
     }
+  })
+
+  it('whose a customer is that holds an identifier the log says, where the read models are behind', async () => {
+    const mobile = nextMobile()
+    const { customerId, position } = accepted(await li().send('create-customer', individual({ name: '公孙大娘', fields: { source: 'referral' }, identifiers: [{ kind: 'mobile', value: mobile }] })))
+    const models = ['duplicates', 'customer-lookup']
+    const states = async () => Models.parse(await (await fetch(`${service.url}/health/ready`)).json()).models.filter(({ model }) => models.includes(model))
+    const check = () => zhao().post('/duplicates/check', { identifiers: [{ kind: 'mobile', value: mobile }] })
+    await ready(position)
+    await until(async () => candidatesOf(await check())[0]?.name === '公**')
+    // In this order: what is asked of the second is as late as the first.
+    for (const model of models) {
+      await pauseModel(service.core.db, model)
+      await until(async () => (await states()).some((one) => one.model === model && one.state === 'paused'))
+    }
+    accepted(await li().send('transfer-ownership', { customerId, to: 'curious', reason: '调岗' }))
+    expect(candidatesOf(await check())).toMatchObject([{ customerId, match: 'identifier', ownerId: 'curious', departmentId: 'south', name: '公**', full: false }])
+    for (const model of models) await resumeModel(service.core.db, model)
   })
 
   it('where the category’s policy is off nobody looks; a system may switch it off for one entry, a clerk may not', async () => {
