@@ -9,6 +9,7 @@ import * as appendBatch from './0006-append-batch.ts'
 import * as duplicateScan from './0007-duplicate-scan.ts'
 import * as roots from './0009-roots.ts'
 import * as moveCheckpoint from './0010-move-checkpoint.ts'
+import * as moveCheckpoints from './0011-move-checkpoints.ts'
 
 // A new migration is one line here. What has been released never changes.
 const migrations = {
@@ -21,6 +22,7 @@ const migrations = {
   '0007-duplicate-scan': duplicateScan,
   '0009-roots': roots,
   '0010-move-checkpoint': moveCheckpoint,
+  '0011-move-checkpoints': moveCheckpoints,
 }
 const provider: MigrationProvider = { getMigrations: async () => migrations }
 const SCHEMA = 'kehu_migration'

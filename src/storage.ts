@@ -4,7 +4,7 @@ import type { Config } from './config.ts'
 import { makeCodec, type Codec } from './event-store/codec.ts'
 import { makeKeyring, type Keyring } from './event-store/keyring.ts'
 import type { EventStore } from './event-store/port.ts'
-import { connecting } from './event-store/postgres/connection.ts'
+import { BY_KEY, connecting } from './event-store/postgres/connection.ts'
 import { makePostgresEventStore } from './event-store/postgres/store.ts'
 import { kyselyOn } from './projections/kysely.ts'
 
@@ -30,7 +30,7 @@ export const openStorage = async ({ connectionString, masterKeys, eventStoreUrl,
     pool.on('connect', (client) => client.on('error', () => undefined))
     return pool
   }
-  const pool = poolOf({ max: 12, ...connecting(databaseWaitMs), query_timeout: databaseWaitMs })
+  const pool = poolOf({ max: 12, ...connecting(databaseWaitMs), query_timeout: databaseWaitMs, options: BY_KEY })
   // A plan that must read a whole table although it was told not to has, before PostgreSQL 18, a price at which it is compiled first.
   const db = kyselyOn(poolOf({ max: 20, options: '-c jit=off' }))
   const queries = kyselyOn(poolOf({ max: 12, query_timeout: QUERY_MS }))

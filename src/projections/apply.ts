@@ -57,10 +57,12 @@ export type ApplyOptions = { ready: boolean; onCommit?: (trx: Transaction<unknow
 const NOT_FOR_EVER = "set local idle_in_transaction_session_timeout = '10s'"
 // Rows are looked up by key, but of a table that has just been filled the planner has no statistics yet, and would read all of it.
 const BY_INDEX = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
+// So there is one way to do it, however many rows there are: what is prepared is planned once.
+const PLANNED_ONCE = 'set local plan_cache_mode = force_generic_plan'
 // A commit a crash undoes takes its checkpoint with it: what it held is read again, and nobody waits for the disk.
 const QUICKLY = 'set local synchronous_commit = off'
 /** How a transaction that applies begins. */
-export const BEGINNING: readonly string[] = [NOT_FOR_EVER, BY_INDEX, QUICKLY]
+export const BEGINNING: readonly string[] = [NOT_FOR_EVER, BY_INDEX, PLANNED_ONCE, QUICKLY]
 
 /** Opens the events of a batch and says what they come to. */
 export const step = async (application: Application, from: Checkpoint, batch: Batch, ready: boolean): Promise<Step> => {

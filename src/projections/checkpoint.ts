@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Position } from '../event-store/port.ts'
-import { PREPARED, UNWAITED } from './kysely.ts'
+import { PREPARED, THEN, UNWAITED } from './kysely.ts'
 import type { Build, Projection } from './projection.ts'
 
 /** How far a build of a read model has read, and by what it recognises its log. */
@@ -24,14 +24,17 @@ const checkpointOf = (row: Row | undefined): Checkpoint | undefined =>
     recordedMax: row.recorded_max, ready: row.ready, stopped: row.stopped,
   }
 
-export const readCheckpoint = async (db: Kysely<unknown>, { model, version }: Pick<Projection, 'model' | 'version'>, build: Build = 'live'): Promise<Checkpoint | undefined> => {
-  const { rows } = await sql<Row>`${PREPARED} select ${sql.raw(columns)} from kehu.checkpoint where model = ${model} and version = ${version} and build = ${build}`.execute(db)
+const select = ({ model, version }: Pick<Projection, 'model' | 'version'>, build: Build) =>
+  sql`${PREPARED} select ${sql.raw(columns)} from kehu.checkpoint where model = ${model} and version = ${version} and build = ${build}`
+
+export const readCheckpoint = async (db: Kysely<unknown>, projection: Pick<Projection, 'model' | 'version'>, build: Build = 'live'): Promise<Checkpoint | undefined> => {
+  const { rows } = await sql<Row>`${select(projection, build)}`.execute(db)
   return checkpointOf(rows[0])
 }
 
-/** The same behind other statements, in one trip with them. Names of models are Kehu's own. */
-export const readCheckpointAfter = async (db: Kysely<unknown>, statements: string, { model, version }: Pick<Projection, 'model' | 'version'>): Promise<Checkpoint | undefined> => {
-  const { rows } = await sql.raw<Row>(`${statements}; select ${columns} from kehu.checkpoint where model = '${model}' and version = ${version} and build = 'live'`).execute(db)
+/** The same behind other statements, in one trip with them. */
+export const readCheckpointAfter = async (db: Kysely<unknown>, statements: string, projection: Pick<Projection, 'model' | 'version'>): Promise<Checkpoint | undefined> => {
+  const { rows } = await sql<Row>`${sql.raw(statements)}; ${THEN} ${select(projection, 'live')}`.execute(db)
   return checkpointOf(rows[0])
 }
 
@@ -42,7 +45,7 @@ export const insertCheckpoint = (db: Kysely<unknown>, { model, version }: Projec
 export class AnotherRunner extends Error {
   override name = 'AnotherRunner'
 }
-/** As kehu.move_checkpoint says it. */
+/** As kehu.move_checkpoints says it. */
 export const isAnotherRunner = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'KH001'
 
 /** From where a checkpoint was read to where it goes. */
@@ -54,11 +57,13 @@ export type Move = { projection: Pick<Projection, 'model' | 'version'>; build: B
  * written here is Kehu's own.
  */
 export const moveCheckpointsAfter = async (trx: Transaction<unknown>, statements: readonly string[], moves: readonly Move[]): Promise<void> => {
-  const moved = moves.map(({ projection: { model, version }, build, from, to }) => {
-    const values = [model, version, build, String(from.position), String(to.position), String(to.ordinal), to.eventId, to.recordedMax, to.ready]
-    return sql`kehu.move_checkpoint(${sql.join(values.map((value) => sql.lit(value)))})`
-  })
-  await sql`${UNWAITED} ${sql.raw(statements.join('; '))}; select ${sql.join(moved)}`.execute(trx)
+  const listOf = (type: string, valueOf: (move: Move) => string | number | boolean | null) => sql`array[${sql.join(moves.map((move) => sql.lit(valueOf(move))))}]::${sql.raw(type)}[]`
+  const moved = [
+    listOf('text', ({ projection }) => projection.model), listOf('integer', ({ projection }) => projection.version), listOf('text', ({ build }) => build),
+    listOf('bigint', ({ from }) => String(from.position)), listOf('bigint', ({ to }) => String(to.position)), listOf('bigint', ({ to }) => String(to.ordinal)),
+    listOf('uuid', ({ to }) => to.eventId), listOf('text', ({ to }) => to.recordedMax), listOf('boolean', ({ to }) => to.ready),
+  ]
+  await sql`${UNWAITED} ${sql.raw(statements.join('; '))}; select kehu.move_checkpoints(${sql.join(moved)})`.execute(trx)
 }
 
 export const recordStop = (db: Kysely<unknown>, { model, version }: Projection, build: Build, stopped: string) =>

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { DummyDriver, Kysely, PostgresAdapter, PostgresDialect, PostgresIntrospector, PostgresQueryCompiler, sql, Transaction, type Dialect, type PostgresCursor, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
+import { DummyDriver, Kysely, PostgresAdapter, PostgresDialect, PostgresIntrospector, PostgresQueryCompiler, sql, Transaction, type RawBuilder, type Dialect, type PostgresCursor, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
 import type pg from 'pg'
 
 const MARK = '/* prepared */'
@@ -8,6 +8,12 @@ const MARK = '/* prepared */'
  * that is best answered in one way whatever it asks for, and whose text is always the same: a session keeps each.
  */
 export const PREPARED = sql.raw(MARK)
+
+/**
+ * An array the planner does not see: shown how long it is, it would plan a prepared statement anew for each, which takes
+ * longer than to look up a few rows.
+ */
+export const unseen = (values: readonly (string | number)[], type: 'text' | 'integer'): RawBuilder<unknown> => sql`(select ${values}::${sql.raw(type)}[])::${sql.raw(type)}[]`
 
 const names = new Map<string, string>()
 /** Its name in a session: a hash, since Postgres cuts names at 63 bytes. */
@@ -23,6 +29,10 @@ const UNWAITED_MARK = '/* unwaited */'
  * Where it fails, the next statement that is waited for fails with what it said, the commit at the latest.
  */
 export const UNWAITED = sql.raw(UNWAITED_MARK)
+
+const THEN_MARK = '/* then */'
+/** Stands behind statements without values, which go ahead of the one that follows, in the same trip: so that one may be prepared. */
+export const THEN = sql.raw(THEN_MARK)
 
 /**
  * Kysely on a pool, as all of Kehu asks Postgres through it: marked statements are prepared, or not waited for; of
@@ -82,9 +92,12 @@ const frugalClient = (client: pg.PoolClient): PostgresPoolClient => {
   const ask = (text: string, values: readonly unknown[]): Promise<unknown> => {
     const answer = send(text, values)
     if (!text.includes(UNWAITED_MARK)) return waitFor(answer)
+    goAhead(answer)
+    return Promise.resolve(nothing)
+  }
+  const goAhead = (answer: Promise<unknown>): void => {
     answer.catch(() => undefined)
     underWay.push(answer)
-    return Promise.resolve(nothing)
   }
   function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>
   function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
@@ -97,6 +110,11 @@ const frugalClient = (client: pg.PoolClient): PostgresPoolClient => {
       // Whatever is under way is undone: what it has to say does not matter.
       underWay = []
       return send(text, values)
+    }
+    const [ahead = '', following] = text.split(THEN_MARK)
+    if (following !== undefined) {
+      goAhead(send(begins ? `begin; ${ahead}` : ahead, []))
+      return ask(following, values)
     }
     if (!begins) return ask(text, values)
     return values.length === 0 && !text.includes(MARK) ? ask(`begin; ${text}`, []) : send('begin', []).then(() => ask(text, values))

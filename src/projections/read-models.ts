@@ -45,10 +45,11 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
   /** Where each model was last said to stand. */
   const heard = new Map<string, bigint>()
   const listener = listen(options.connectionString, 'kehu_projection', (payload) => {
-    const [model = '', version = '', build, position] = payload.split(' ')
-    if (build !== 'live' || position === undefined) return
-    heard.set(`${model} ${version}`, BigInt(position))
-    for (const one of waiting) if (one.model === model && one.version === Number(version) && one.position <= BigInt(position)) one.wake()
+    for (const [model, version, build, position] of noticesIn(payload)) {
+      if (build !== 'live') continue
+      heard.set(`${model} ${version}`, position)
+      for (const one of waiting) if (one.model === model && one.version === version && one.position <= position) one.wake()
+    }
   }, () => heard.clear())
 
   /** Listens from now on: `told` resolves when the model is said to have got there. Whether it has, its checkpoint tells. */
@@ -123,6 +124,15 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
     },
     close: listener.close,
   }
+}
+
+/** As kehu.move_checkpoints tells them: model, version, build and position, one after the other. */
+const noticesIn = (payload: string): [model: string, version: number, build: string, position: bigint][] => {
+  const words = payload.split(' ')
+  return Array.from({ length: Math.floor(words.length / 4) }, (_, at) => {
+    const [model = '', version = '', build = '', position = ''] = words.slice(at * 4, at * 4 + 4)
+    return [model, Number(version), build, BigInt(position)]
+  })
 }
 
 /** No such schema, no such table. */

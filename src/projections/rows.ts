@@ -67,8 +67,7 @@ export const updateRows = async (trx: Transaction<unknown>, schema: string, tabl
   if (!first) return
   const columns = Object.keys(first)
   const { from, value } = asArrays(table, columns, rows)
-  // Planned anew each time: a plan for two tables that was made while this one was small might read all of it later.
-  await sql`${UNWAITED}
+  await sql`${PREPARED} ${UNWAITED}
     update ${sql.id(schema, table.name)} as old
     set ${sql.join(columns.filter((column) => !key.includes(column)).map((column) => sql`${sql.id(column)} = ${value(column)}`))}
     from ${from} where ${sql.join(key.map((column) => sql`old.${sql.id(column)} = ${value(column)}`), sql` and `)} and ${sql.raw(where)}`.execute(trx)

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { concurrently, kyselyOn, PREPARED, UNWAITED } from '../../src/projections/kysely.ts'
+import { concurrently, kyselyOn, PREPARED, THEN, UNWAITED, unseen } from '../../src/projections/kysely.ts'
 import { makeDatabase, openPool, type TestDatabase } from '../support/database.ts'
 
 describe('Kysely on a pool', () => {
@@ -27,6 +27,32 @@ describe('Kysely on a pool', () => {
     const statements = await prepared()
     expect(statements.map(({ statement }) => statement)).toEqual(['/* prepared */ select $1::integer as n'])
     expect(statements.map((one) => Number(one.generic_plans) + Number(one.custom_plans))).toEqual([3])
+  })
+
+  it('sends statements ahead of a prepared one, and says what went wrong with them', async () => {
+    await sql`create table ahead (n integer)`.execute(db)
+    const counted = (n: number) => sql<{ of: number }>`insert into ahead values (1); insert into ahead values (2); ${THEN} ${PREPARED} select count(*)::integer + ${n} as of from ahead`
+    expect((await counted(10).execute(db)).rows).toEqual([{ of: 12 }])
+    expect((await counted(20).execute(db)).rows).toEqual([{ of: 24 }])
+    expect((await prepared()).filter(({ statement }) => statement.includes('ahead'))).toMatchObject([{ statement: expect.stringContaining('select count(*)::integer + $1') }])
+    await expect(sql`select 1/0; ${THEN} select 1`.execute(db)).rejects.toMatchObject({ code: '22012' })
+    // As the first of a transaction it is a part of it.
+    await expect(db.transaction().execute(async (trx) => {
+      expect((await counted(0).execute(trx)).rows).toEqual([{ of: 6 }])
+      throw new Error('given up')
+    })).rejects.toThrow('given up')
+    expect((await sql<{ of: number }>`select count(*)::integer as of from ahead`.execute(db)).rows).toEqual([{ of: 4 }])
+  })
+
+  it('plans a prepared statement once, however many values it is asked for, where they are unseen', async () => {
+    await sql`create table looked_up (id text primary key)`.execute(db)
+    await sql`insert into looked_up select n::text from generate_series(1, 50) as n`.execute(db)
+    await sql`analyze looked_up`.execute(db)
+    const ask = async (ids: string[]) => (await sql<{ id: string }>`${PREPARED} select id from looked_up where id = any(${unseen(ids, 'text')}) order by id`.execute(db)).rows.map(({ id }) => id)
+    for (let n = 0; n < 12; n += 1) expect(await ask(Array.from({ length: n }, (_, at) => String(at + 1)))).toHaveLength(n)
+    const [one] = (await prepared()).filter(({ statement }) => statement.includes('looked_up'))
+    // Postgres tries five times before it settles on a plan.
+    expect(one).toMatchObject({ custom_plans: '5', generic_plans: '7' })
   })
 
   it('answers the rows of the last of several statements', async () => {

@@ -4,8 +4,8 @@ import { EventStoreUnavailable, type Append, type AppendResult, type ExpectedRev
 import { backoff, isTimeout, pause } from '../waiting.ts'
 import { whyNoWrites } from '../writes.ts'
 import { makeArrayWriter } from '../binary.ts'
-import { connecting, isConnectionError, makeReconnecting } from './connection.ts'
-import { APPEND_BATCH, APPEND_SETTINGS, argumentsOf, NOTIFY, type Joined } from './statements.ts'
+import { BY_KEY, connecting, isConnectionError, makeReconnecting } from './connection.ts'
+import { APPEND_BATCH, argumentsOf, NOTIFY, type Joined } from './statements.ts'
 
 /** Most appends in one batch, and about how many bytes of events. */
 const BATCH = 256
@@ -34,7 +34,7 @@ export const makeAppender = (options: {
   timeoutMs: number
   findReceipt: (commandId: string) => Promise<StoredReceipt | undefined>
 }) => {
-  const connection = makeReconnecting(options.connectionString, 'kehu append', { ...connecting(options.timeoutMs), query_timeout: options.timeoutMs, pipeline: true, options: APPEND_SETTINGS })
+  const connection = makeReconnecting(options.connectionString, 'kehu append', { ...connecting(options.timeoutMs), query_timeout: options.timeoutMs, pipeline: true, options: BY_KEY })
   const arrays = makeArrayWriter()
   const underWay = new Set<Sending>()
   /** Streams and commands of the appends under way: another to one of them waits to see what becomes of the first. */

@@ -48,6 +48,13 @@ const gatheringSocket = (): Socket => {
 /** How a connection is made: given up in time; one that nothing has come over for a while asks whether the other end is there. */
 export const connecting = (waitMs = 5000) => ({ connectionTimeoutMillis: Math.min(5000, waitMs), keepAlive: true, keepAliveInitialDelayMillis: 5000, stream: gatheringSocket })
 
+/**
+ * How a connection plans what finds rows by their keys, as all that has to do with the log does: once. Planned anew each
+ * time, as Postgres would for arrays of other lengths, a short statement takes twice as long; and a plan made while the
+ * log is empty must not read all of a long one.
+ */
+export const BY_KEY = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off'
+
 /** One connection that is made again when it is lost. Who finds it broken drops it: that one, not the next. */
 export const makeReconnecting = (connectionString: string, name: string, more: pg.ClientConfig = {}) => {
   let current: Promise<pg.Client> | undefined

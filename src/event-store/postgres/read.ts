@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Pool } from 'pg'
 import { makeGroup } from '../group.ts'
 import type { Batch, Position, ReadAllOptions, RecordedEvent } from '../port.ts'
@@ -108,9 +109,13 @@ export const makeReader = (pool: Pool) => {
    */
   const readBatch: ReadBatch = async (after, filters, most) => {
     const everything = filters.some(({ kinds, types }) => !kinds && !types)
+    // In an order of their own: a statement for each set of readers, whoever of them asked first.
+    const sorted = filters.map((one) => ({ ...one, by: `${kindFilter(one.kinds)} ${one.types?.join(' ')}` })).sort((one, other) => (one.by < other.by ? -1 : 1))
     const lists: (readonly string[])[] = []
-    const wanted = filters.map(({ kinds, types }) => `(${kindFilter(kinds)}${types ? ` and type = any($${lists.push(types) + 2}::text[])` : ''})`)
+    const wanted = sorted.map(({ kinds, types }) => `(${kindFilter(kinds)}${types ? ` and type = any($${lists.push(types) + 2}::text[])` : ''})`)
+    const where = everything ? 'true' : wanted.join(' or ')
     const { rows: found } = await pool.query<[end: string, reach: string, ...(EventRow | null[])]>({
+      name: `read-batch ${createHash('sha256').update(where).digest('base64url')}`,
       rowMode: 'array',
       text: `
        select l.log_end, l.reach, e.*
@@ -118,7 +123,7 @@ export const makeReader = (pool: Pool) => {
              from (select coalesce((select position from kehu.event order by position desc limit 1), 0) as log_end) as known) as l
        left join lateral (
          select ${eventColumns} from kehu.event
-         where position > $1 and position <= l.reach and (${everything ? 'true' : wanted.join(' or ')}) order by position limit $2
+         where position > $1 and position <= l.reach and (${where}) order by position limit $2
        ) as e on true
        order by e.position`,
       values: [after, most, ...(everything ? [] : lists)],

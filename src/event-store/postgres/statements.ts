@@ -17,12 +17,6 @@ export const APPEND_BATCH = { name: 'append-batch', text: `select * from kehu.ap
 /** Tells readers that there is more. Nothing is lost with a notification, so it does not wait for the disk. */
 export const NOTIFY = { name: 'notify', text: `select set_config('synchronous_commit', 'off', true), pg_notify('kehu_log', $1::text)` }
 
-/**
- * How the connection plans it: once. Planned anew for each batch, as Postgres would for arrays of other lengths, a
- * small one takes twice as long; and a plan made while the log is empty must not read all of a long one.
- */
-export const APPEND_SETTINGS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off'
-
 /** Appends to one stream that are one append, and that append. */
 export type Joined = { whole: Append; appends: readonly Append[] }
 

@@ -14,6 +14,7 @@ export const tables: readonly Table[] = [
   {
     name: 'complaint',
     comment: 'Complaints 投诉 as they stand now',
+    rewritten: true,
     columns: [
       { name: 'complaint_id', type: 'text not null', comment: 'The complaint' },
       { name: 'ordinal', type: 'bigint not null', comment: 'Ordinal of its lodging in the log' },

@@ -7,6 +7,7 @@ import type { FieldProblem } from '../../domain/rejection.ts'
 import { everyone, fieldsOf, nameOf } from '../../domain/customer/group.ts'
 import { groupAmong, StoredMerging, stateOf, type Placed } from './groups.ts'
 import { askingNothing, missingOf } from '../../domain/customer/incomplete.ts'
+import { PREPARED, unseen } from '../kysely.ts'
 import { likePattern, searchTerm } from './search.ts'
 
 /**
@@ -120,7 +121,7 @@ export const customerById = async (
   db: Kysely<unknown>, schema: string, asked: string, viewer: Viewer, nameCharacters: number, options: { asRecorded?: boolean } = {},
 ): Promise<CustomerDetail | undefined> => {
   const customers = table(schema, 'customer')
-  const { rows } = await sql`select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = ${options.asRecorded ? asked : sql`(select survivor_id from ${customers} where customer_id = ${asked})`}`.execute(db)
+  const { rows } = await sql`${PREPARED} select ${columns(schema, viewer)} from ${from(schema)} where c.customer_id = ${options.asRecorded ? asked : sql`(select survivor_id from ${customers} where customer_id = ${asked})`}`.execute(db)
   const [found] = z.array(Row).parse(rows)
   if (found === undefined) return undefined
   const [one] = options.asRecorded ? [{ row: found, absorbed: [] }] : await asOneEach(db, schema, [found])
@@ -147,10 +148,10 @@ const Beside = z.object({
 /** What stands beside a customer's row: identifiers and contacts of all that it is made of, and with whom it is shared. In one trip. */
 const besideCustomer = async (db: Kysely<unknown>, schema: string, customerId: string, ids: readonly string[], viewer: Viewer): Promise<z.infer<typeof Beside>> => {
   const listOf = (rows: RawBuilder<unknown>) => sql`(select coalesce(json_agg(one), '[]') from (${rows}) as one)`
-  const all = sql`any(${[...ids]}::text[])`
-  const { rows: [found] } = await sql`select
+  const all = sql`any(${unseen(ids, 'text')})`
+  const { rows: [found] } = await sql`${PREPARED} select
     ${listOf(sql`select kind, value from ${table(schema, 'identifier')} where customer_id = ${all} order by kind, identity`)} as identifiers,
-    ${listOf(sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = ${all} order by array_position(${[...ids]}::text[], customer_id), place`)} as contacts,
+    ${listOf(sql`select contact_id, name, fields, personal_fields from ${table(schema, 'contact')} where customer_id = ${all} order by array_position(${unseen(ids, 'text')}, customer_id), place`)} as contacts,
     ${listOf(sql`select with_kind, with_id, access, until from ${table(schema, 'share')} where customer_id = ${customerId} and ${viewer.all ? sql`true` : sql`(until is null or until > ${viewer.now}::timestamptz)`} order by with_kind, with_id`)} as shares`.execute(db)
   return Beside.parse(found)
 }

@@ -35,6 +35,7 @@ export const tables: readonly Table[] = [
   {
     name: 'customer',
     comment: 'Every customer 客户 as it is now',
+    rewritten: true,
     columns: [
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
       { name: 'ordinal', type: 'bigint not null', comment: 'Ordinal of its entry in the log: first entered, first counted' },

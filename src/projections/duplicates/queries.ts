@@ -1,14 +1,16 @@
 import { sql, type Kysely } from 'kysely'
 import type { Features } from '../../domain/matching/features.ts'
-import { PREPARED } from '../kysely.ts'
+import { PREPARED, unseen } from '../kysely.ts'
 import type { DuplicatesTables } from './tables.ts'
 
 /** Which customers hold these identities, and who stands for each. */
 export const holders = async (db: Kysely<unknown>, schema: string, identities: readonly string[]): Promise<{ identity: string; customerId: string; survivorId: string }[]> => {
   if (identities.length === 0) return []
   const { rows } = await sql<{ identity: string; customer_id: string; absorbed_into: string | null }>`${PREPARED}
-    select h.identity, h.customer_id, r.absorbed_into from ${sql.table(`${schema}.held_identifier`)} h left join ${sql.table(`${schema}.match_record`)} r on r.customer_id = h.customer_id
-    where h.identity = any(${identities}::text[]) order by h.identity`.execute(db)
+    select h.identity, h.customer_id, r.absorbed_into from unnest(${unseen([...new Set(identities)], 'text')}) as wanted (identity)
+    cross join lateral (select identity, customer_id from ${sql.table(`${schema}.held_identifier`)} where identity = wanted.identity limit 1) as h
+    left join lateral (select absorbed_into from ${sql.table(`${schema}.match_record`)} where customer_id = h.customer_id limit 1) as r on true
+    order by h.identity`.execute(db)
   const survivors = await survivorsOf(db, schema, rows)
   return rows.map((row) => ({ identity: row.identity, customerId: row.customer_id, survivorId: survivors.get(row.customer_id) ?? row.customer_id }))
 }
@@ -37,7 +39,7 @@ export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: re
       select look, record, row_number() over (partition by look order by count(*) desc, record) as place
       from (
         select wanted.look, block.record, count(*) over (partition by wanted.look, wanted.key) as size
-        from unnest(${wanted.map(({ look }) => look)}::integer[], ${wanted.map(({ key }) => key)}::text[]) as wanted (look, key)
+        from unnest(${unseen(wanted.map(({ look }) => look), 'integer')}, ${unseen(wanted.map(({ key }) => key), 'text')}) as wanted (look, key)
         cross join lateral (select record from ${matchKey} where key = hashtextextended(wanted.key, 0) limit ${sql.lit(LARGEST_BLOCK + 1)}) as block
       ) as found
       where size <= ${sql.lit(LARGEST_BLOCK)}
@@ -53,7 +55,7 @@ export const sharingKeys = async (db: Kysely<unknown>, schema: string, looks: re
 /** What of customers is compared, by customer; one who is not in this model is missing. */
 export const comparablesOf = async (db: Kysely<unknown>, schema: string, customerIds: readonly string[]): Promise<Map<string, Comparable>> => {
   const { rows } = await sql<Pick<DuplicatesTables['match_record'], 'record' | 'customer_id' | 'absorbed_into' | 'features'>>`${PREPARED}
-    select record, customer_id, absorbed_into, features from ${sql.table(`${schema}.match_record`)} where customer_id = any(${customerIds}::text[])`.execute(db)
+    select record, customer_id, absorbed_into, features from ${sql.table(`${schema}.match_record`)} where customer_id = any(${unseen(customerIds, 'text')})`.execute(db)
   const survivors = await survivorsOf(db, schema, rows)
   return new Map(rows.map((row) => [row.customer_id, { record: row.record, customerId: row.customer_id, survivorId: survivors.get(row.customer_id) ?? row.customer_id, features: row.features }]))
 }

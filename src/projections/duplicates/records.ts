@@ -26,7 +26,7 @@ const connect = (trx: Transaction<unknown>, schema: string) => trx.withSchema(sc
  */
 export const projectRecords = async (trx: Transaction<unknown>, schema: string, events: readonly ProjectedEvent[]): Promise<void> => {
   const db = connect(trx, schema)
-  const { categories: before, records } = await load(db, [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))])
+  const { categories: before, records } = await load(db, events)
   const categories = evolveCategories(before, events)
   const stood = new Map(records)
   const changed = new Set<string>()
@@ -103,11 +103,24 @@ const changedMeanings = (before: Categories, after: Categories): string[] => {
   return [...after.keys()].filter((category) => !sameValue(old?.(category), now?.(category)))
 }
 
-/** The categories, and the records of these customers, in one trip. */
-const load = async (db: Connection, ids: readonly string[]): Promise<{ categories: Categories; records: Map<string, MatchRecord> }> => {
-  const { categories, records } = await db.selectNoFrom((of) => [
-    jsonArrayFrom(of.selectFrom('category').selectAll()).as('categories'),
-    jsonArrayFrom(of.selectFrom('match_record').select([sql<string>`record::text`.as('record'), 'customer_id', 'category', 'profile']).where(sql<boolean>`customer_id = any(${[...ids]}::text[])`)).as('records'),
+/**
+ * The records of the customers these events are of, and the categories that tell what they mean: their own, those they
+ * come into, and whatever these are part of. All, where one of them changes. In one trip.
+ */
+const load = async (db: Connection, events: readonly ProjectedEvent[]): Promise<{ categories: Categories; records: Map<string, MatchRecord> }> => {
+  const ids = [...new Set(events.flatMap((one) => (one.kind === 'customer' ? [one.id] : [])))]
+  const comeInto = [...new Set(events.flatMap(({ event }) => (event.type === 'CustomerCreated' ? event.data.category : event.type === 'CustomerRecategorised' ? event.data.to : [])))]
+  const isAmong = sql<boolean>`customer_id = any(${ids}::text[])`
+  const { categories, records } = await db.withRecursive('meant(category_id)', (of) => of
+    .selectFrom('category').select('category_id').where((one) => one.or([
+      sql<boolean>`${events.some(({ kind }) => kind === 'category')}::boolean`,
+      sql<boolean>`category_id = any(${comeInto}::text[])`,
+      one('category_id', 'in', one.selectFrom('match_record').select('category').where(isAmong)),
+    ]))
+    .union(of.selectFrom('meant').innerJoin('category as part', 'part.category_id', 'meant.category_id').select(sql<string>`part.definition ->> 'parentId'`.as('category_id'))),
+  ).selectNoFrom((of) => [
+    jsonArrayFrom(of.selectFrom('category').selectAll().where('category_id', 'in', of.selectFrom('meant').select('category_id'))).as('categories'),
+    jsonArrayFrom(of.selectFrom('match_record').select([sql<string>`record::text`.as('record'), 'customer_id', 'category', 'profile']).where(isAmong)).as('records'),
   ]).modifyFront(PREPARED).executeTakeFirstOrThrow()
   return {
     categories: new Map(categories.map(({ category_id: categoryId, version, definition }) => [categoryId, { categoryId, version, definition }])),
@@ -143,16 +156,17 @@ const write = async (trx: Transaction<unknown>, schema: string, records: readonl
   const [matchRecord, matchKey] = ['match_record', 'match_key'].map((table) => sql.table(`${schema}.${table}`))
   const { bigints, texts } = makeArrayWriter()
   const given = [rows.map((row) => row.customer_id), rows.map((row) => row.category), rows.map((row) => JSON.stringify(row.profile)), rows.map((row) => JSON.stringify(row.features)), rows.map((row) => row.keys.join(BETWEEN_KEYS))]
-  // Of keys only those that come or go are written: most changes of a profile leave what tells who it is. Planned anew
-  // for each batch: a plan made while few have a key would read all who have it.
-  await sql`
+  // Of keys only those that come or go are written: most changes of a profile leave what tells who it is. Those that
+  // go are found by both, key and record: by either alone all who have it would be read.
+  await sql`${PREPARED}
     with given as materialized (
       select record, customer_id, category, profile::jsonb as profile, features::jsonb as features,
         array(select distinct hashtextextended(key, 0) from unnest(string_to_array(keys, ${BETWEEN_KEYS})) as key order by 1) as keys
       from unnest(${bigints(rows.map((row) => row.record))}::bigint[], ${sql.join(given.map((values) => sql`${texts(values)}::text[]`))}) as row (record, customer_id, category, profile, features, keys)
+    ), old as materialized (
+      select key, g.record from given g, lateral (select unnest(r.keys) as key from ${matchRecord} r where r.record = g.record) as had where key <> all(g.keys)
     ), gone as (
-      delete from ${matchKey} k using given g, lateral (select unnest(r.keys) as key from ${matchRecord} r where r.record = g.record) as old
-      where old.key <> all(g.keys) and k.key = old.key and k.record = g.record
+      delete from ${matchKey} k using old where k.key = old.key and k.record = old.record
     ), come as (
       insert into ${matchKey} (key, record)
       select key, g.record from given g, unnest(g.keys) as key

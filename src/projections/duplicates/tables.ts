@@ -38,6 +38,7 @@ export const tables: readonly Table[] = [
   {
     name: 'match_record',
     comment: 'What of a customer is compared with others 查重',
+    rewritten: true,
     columns: [
       { name: 'record', type: 'bigint not null', comment: 'Ordinal of its entry in the log: first entered, first counted' },
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },

@@ -19,6 +19,7 @@ export const tables: readonly Table[] = [
   {
     name: 'holding',
     comment: 'Whom each employee holds now, with what a handover goes by',
+    rewritten: true,
     columns: [
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
       { name: 'ordinal', type: 'bigint not null', comment: 'Ordinal of its entry in the log' },

@@ -22,6 +22,7 @@ export const tables: readonly Table[] = [
   {
     name: 'customer',
     comment: 'Where each customer stands now: lifecycle stage 生命周期阶段 and tier 客户等级',
+    rewritten: true,
     columns: [
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
       { name: 'category', type: 'text not null', comment: 'Main class 主分类' },

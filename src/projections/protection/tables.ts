@@ -15,6 +15,7 @@ export const tables: readonly Table[] = [
   {
     name: 'standing',
     comment: 'How the protection 保护期 of each customer stands. When it ends follows from the ownership policy in force',
+    rewritten: true,
     columns: [
       { name: 'customer_id', type: 'text not null', comment: 'The customer 客户' },
       { name: 'survivor_id', type: 'text not null', comment: 'The customer that stands for it: itself, or where its merges lead' },
