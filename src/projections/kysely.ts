@@ -46,12 +46,12 @@ export const kyselyOn = (pool: pg.Pool): Kysely<unknown> =>
 const dialect: Dialect = { createDriver: () => new DummyDriver(), createAdapter: () => new PostgresAdapter(), createQueryCompiler: () => new PostgresQueryCompiler(), createIntrospector: (db) => new PostgresIntrospector(db) }
 
 /**
- * A transaction of which several may ask at once: Kysely's own sends nothing before what was sent last is answered.
- * What is asked in one turn goes in one piece and is answered together, so that what follows from it goes together too.
- * What is asked when `work` has come to an end, and the transaction with it, is refused.
+ * A transaction, or a connection, of which several may ask at once: Kysely's own sends nothing before what was sent last
+ * is answered. What is asked in one turn goes in one piece and is answered together, so that what follows from it goes
+ * together too. What is asked when `work` has come to an end, and the transaction with it, is refused.
  */
-export const concurrently = <Result>(trx: Transaction<unknown>, work: (trx: Transaction<unknown>) => Promise<Result>): Promise<Result> => {
-  const executor = trx.getExecutor()
+export const concurrently = <Result>(db: Kysely<unknown>, work: (trx: Transaction<unknown>) => Promise<Result>): Promise<Result> => {
+  const executor = db.getExecutor()
   return executor.provideConnection((connection) => {
     let over = false
     // Asked any later it would go behind the rollback, and be kept.

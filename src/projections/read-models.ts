@@ -2,6 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import { EventStoreUnavailable, type Position } from '../event-store/port.ts'
 import { within } from '../event-store/waiting.ts'
 import { readCheckpoint, readCheckpointAfter, type Checkpoint } from './checkpoint.ts'
+import { concurrently } from './kysely.ts'
 import { listen } from './listen.ts'
 import { schemaOf, type Projection } from './projection.ts'
 import { lockStatement } from './table.ts'
@@ -72,35 +73,41 @@ export const makeReadModels = (options: { db: Kysely<unknown>; connectionString:
       if (!checkpoint?.ready) throw await building(checkpoint?.position ?? 0n)
       seenReady.add(schemaOf(projection))
     }
-    return snapshot(projection, async (trx, checkpoint) => {
+    const asOf = async (checkpoint: Checkpoint | undefined): Promise<AsOf> => {
       if (!checkpoint?.ready) throw await building(checkpoint?.position ?? 0n)
       const { position, recordedMax: time } = checkpoint
       if (position < after) throw new NotCaughtUp(`${projection.model} stands at position ${position}`)
-      return { result: await ask(trx, schemaOf(projection)), asOf: { position, time } }
-    }).catch(async (error: unknown) => {
+      return { position, time }
+    }
+    return snapshot(projection, ask, asOf).catch(async (error: unknown) => {
       throw isNotThere(error) ? await building(0n) : error
     })
   }
 
   /**
-   * Asks of one snapshot of a model's tables, taken once they are locked, and of its checkpoint. Beginning, locking
-   * and the checkpoint are one trip to Postgres, which is waited for as long as for any of the log; nobody waits for the
-   * end, which changes nothing.
+   * Asks of one snapshot of a model's tables, taken once they are locked, and of its checkpoint, which says as of when
+   * the answer is or that there is none. Beginning, locking, the checkpoint and what is asked first are one trip to
+   * Postgres, which is waited for as long as for any of the log; nobody waits for the end, which changes nothing.
    */
-  const snapshot = <T>(projection: Projection, ask: (trx: Kysely<unknown>, checkpoint: Checkpoint | undefined) => Promise<T>): Promise<T> =>
+  const snapshot = <T>(projection: Projection, ask: (trx: Kysely<unknown>, schema: string) => Promise<T>, asOf: (checkpoint: Checkpoint | undefined) => Promise<AsOf>): Promise<{ result: T; asOf: AsOf }> =>
     new Promise((resolve, reject) => {
       const impatience = setTimeout(() => reject(tooLate()), databaseWaitMs)
-      db.connection().execute(async (connection) => {
+      db.connection().execute((connection) => concurrently(connection, async (trx) => {
+        const looked = readCheckpointAfter(trx, `start transaction isolation level repeatable read read only; ${lockStatement(schemaOf(projection), projection.tables, 'access share')}`, projection)
+        const asked = (async () => ask(trx, schemaOf(projection)))()
+        // What the checkpoint says counts first.
+        asked.catch(() => undefined)
         try {
-          const checkpoint = await readCheckpointAfter(connection, `start transaction isolation level repeatable read read only; ${lockStatement(schemaOf(projection), projection.tables, 'access share')}`, projection)
+          const checkpoint = await looked
           clearTimeout(impatience)
-          resolve(await ask(connection, checkpoint))
+          resolve({ asOf: await asOf(checkpoint), result: await asked })
         } catch (error) {
           reject(error)
         } finally {
-          await sql`rollback`.execute(connection)
+          await Promise.allSettled([asked])
+          await sql`rollback`.execute(trx)
         }
-      }).catch(reject).finally(() => clearTimeout(impatience))
+      })).catch(reject).finally(() => clearTimeout(impatience))
     })
 
   return {

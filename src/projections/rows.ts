@@ -1,4 +1,4 @@
-import { sql, type Transaction } from 'kysely'
+import { CompiledQuery, sql, type RawBuilder, type Transaction } from 'kysely'
 import { makeArrayWriter, type ArrayWriter } from '../event-store/binary.ts'
 import { PREPARED, UNWAITED } from './kysely.ts'
 import type { Table } from './table.ts'
@@ -33,17 +33,24 @@ const asText = (write: ArrayWriter, values: readonly unknown[]): Buffer => write
 /** About how long a value is. */
 const BYTES = 32
 
+/** A statement that rows are written by, made and compiled once: in each batch its text is the same, and only what it is given another. */
+const written = new Map<string, string>()
+const write = async (trx: Transaction<unknown>, key: string, parameters: readonly unknown[], make: () => RawBuilder<unknown>): Promise<void> => {
+  let text = written.get(key)
+  if (text === undefined) written.set(key, (text = make().compile(trx).sql))
+  await trx.executeQuery(CompiledQuery.raw(text, [...parameters]))
+}
+
 /** Rows as an array for each column, however many: so the statement is the same, and is prepared. */
 const asArrays = (table: Table, columns: readonly string[], rows: readonly object[]) => {
   const arrays = makeArrayWriter(rows.length * columns.length * BYTES)
-  const valuesOf = (column: string) => rows.map((row): unknown => Reflect.get(row, column) ?? null)
-  const parts = columns.map((column) => {
-    const type = typeOf(table, column)
-    const write = writers[type]
-    return { column, array: sql`${(write ?? asText)(arrays, valuesOf(column))}::${sql.raw(write ? type : 'text')}[]`, value: sql`new.${sql.id(column)}${sql.raw(write ? '' : `::${type}`)}` }
-  })
-  const values = new Map(parts.map(({ column, value }) => [column, value]))
-  return { from: sql`unnest(${sql.join(parts.map(({ array }) => array))}) as new (${sql.join(columns.map((column) => sql.id(column)))})`, value: (column: string) => values.get(column) ?? sql`null` }
+  const parameters = columns.map((column) => (writers[typeOf(table, column)] ?? asText)(arrays, rows.map((row): unknown => Reflect.get(row, column) ?? null)))
+  const isWritten = (column: string): boolean => writers[typeOf(table, column)] !== undefined
+  return {
+    parameters,
+    from: () => sql`unnest(${sql.join(columns.map((column, at) => sql`${parameters[at]}::${sql.raw(isWritten(column) ? typeOf(table, column) : 'text')}[]`))}) as new (${sql.join(columns.map((column) => sql.id(column)))})`,
+    value: (column: string) => sql`new.${sql.id(column)}${sql.raw(isWritten(column) ? '' : `::${typeOf(table, column)}`)}`,
+  }
 }
 
 /**
@@ -54,11 +61,13 @@ export const insertRows = async (trx: Transaction<unknown>, schema: string, tabl
   const [first] = rows
   if (!first) return
   const columns = Object.keys(first)
-  const { from, value } = asArrays(table, columns, rows)
-  const conflict = onConflict
-    ? sql`on conflict (${sql.join(onConflict.key.map((column) => sql.id(column)))}) do update set ${sql.join(onConflict.update.map((column) => sql`${sql.id(column)} = excluded.${sql.id(column)}`))}`
-    : sql``
-  await sql`${PREPARED} ${UNWAITED} insert into ${sql.id(schema, table.name)} (${sql.join(columns.map((column) => sql.id(column)))}) select ${sql.join(columns.map(value))} from ${from} ${conflict}`.execute(trx)
+  const { parameters, from, value } = asArrays(table, columns, rows)
+  await write(trx, `insert ${schema} ${table.name} ${columns.join()} ${onConflict?.key.join()} ${onConflict?.update.join()}`, parameters, () => {
+    const conflict = onConflict
+      ? sql`on conflict (${sql.join(onConflict.key.map((column) => sql.id(column)))}) do update set ${sql.join(onConflict.update.map((column) => sql`${sql.id(column)} = excluded.${sql.id(column)}`))}`
+      : sql``
+    return sql`${PREPARED} ${UNWAITED} insert into ${sql.id(schema, table.name)} (${sql.join(columns.map((column) => sql.id(column)))}) select ${sql.join(columns.map(value))} from ${from()} ${conflict}`
+  })
 }
 
 /** Sets other columns of the rows that a key names, and that `where` holds for, in one statement. */
@@ -66,11 +75,11 @@ export const updateRows = async (trx: Transaction<unknown>, schema: string, tabl
   const [first] = rows
   if (!first) return
   const columns = Object.keys(first)
-  const { from, value } = asArrays(table, columns, rows)
-  await sql`${PREPARED} ${UNWAITED}
+  const { parameters, from, value } = asArrays(table, columns, rows)
+  await write(trx, `update ${schema} ${table.name} ${columns.join()} ${key.join()} ${where}`, parameters, () => sql`${PREPARED} ${UNWAITED}
     update ${sql.id(schema, table.name)} as old
     set ${sql.join(columns.filter((column) => !key.includes(column)).map((column) => sql`${sql.id(column)} = ${value(column)}`))}
-    from ${from} where ${sql.join(key.map((column) => sql`old.${sql.id(column)} = ${value(column)}`), sql` and `)} and ${sql.raw(where)}`.execute(trx)
+    from ${from()} where ${sql.join(key.map((column) => sql`old.${sql.id(column)} = ${value(column)}`), sql` and `)} and ${sql.raw(where)}`)
 }
 
 /** Deletes the rows that have one of these values in a column. */

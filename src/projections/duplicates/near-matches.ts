@@ -23,11 +23,11 @@ const LANES = 2
 export const makeNearMatchFinder = (readModels: ReadModels) => {
   const ofWouldBes = makeGroup(async (asked: readonly { keys: readonly string[]; identities: readonly string[] }[]) => {
     const { result } = await readModels.query(duplicates, {}, async (db, schema) => {
-      const held = new Map((await holders(db, schema, asked.flatMap(({ identities }) => identities))).map(({ identity, survivorId }) => [identity, survivorId]))
-      const found = await sharingKeys(db, schema, asked.map(({ keys }) => keys))
+      const [holding, found] = await Promise.all([holders(db, schema, asked.flatMap(({ identities }) => identities)), sharingKeys(db, schema, asked.map(({ keys }) => keys))])
+      const held = new Map(holding.map(({ identity, survivorId }) => [identity, survivorId]))
       return asked.map(({ identities }, look) => {
-        const holding = new Set(identities.map((identity) => held.get(identity)))
-        return (found[look] ?? []).filter(({ survivorId }) => !holding.has(survivorId))
+        const own = new Set(identities.map((identity) => held.get(identity)))
+        return (found[look] ?? []).filter(({ survivorId }) => !own.has(survivorId))
       })
     })
     return result
