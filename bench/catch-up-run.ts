@@ -2,7 +2,6 @@ import { sql } from 'kysely'
 import { readConfig } from '../src/config.ts'
 import type { DomainEvent } from '../src/domain/events.ts'
 import { kindOf, type RecordedEvent } from '../src/event-store/port.ts'
-import { keepHeapSmall } from '../src/heap.ts'
 import { openCore, type Core } from '../src/main.ts'
 import { projectionNamed, projections } from '../src/projections/all.ts'
 import type { ProjectedEvent, Projection } from '../src/projections/projection.ts'
@@ -82,8 +81,6 @@ const read = async ({ runtime: { store } }: Core): Promise<void> => {
 }
 
 const [url = '', dataDir = '', work = '', model = ''] = process.argv.slice(2)
-// As the service does.
-keepHeapSmall()
 const core = await openCore(readConfig({ KEHU_DATA_DIR: dataDir }), url, () => undefined)
 const projection = projectionNamed(model)
 const { db, runtime: { store, codec }, placeId } = core

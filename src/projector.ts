@@ -25,6 +25,11 @@ const Message = z.union([
 ])
 export type ProjectorMessage = z.infer<typeof Message>
 
+/**
+ * The most memory it may have; far more than it needs. Where V8 may take 2 GB or more, as it would where a machine has
+ * much, it lets a heap grow to four times what is alive in it before it collects, and else to twice that at the most.
+ */
+export const HEAP_MB = 2000
 const AGAIN_MS = 1000
 const STOP_MS = 10_000
 
@@ -40,7 +45,7 @@ export const startProjector = (task: ProjectorTask, report: (event: { model: str
   let again: NodeJS.Timeout | undefined
 
   const begin = (): void => {
-    worker = new Worker(new URL('./projector-start.ts', import.meta.url), { workerData: task, name: 'kehu read models' })
+    worker = new Worker(new URL('./projector-start.ts', import.meta.url), { workerData: task, name: 'kehu read models', resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } })
     worker.on('message', (given: unknown) => {
       const message = Message.parse(given)
       if ('statuses' in message) statuses = message.statuses

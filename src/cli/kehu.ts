@@ -2,7 +2,6 @@ import { enableCompileCache } from 'node:module'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
 import { EventStoreUnavailable } from '../event-store/port.ts'
-import { keepHeapSmall } from '../heap.ts'
 import { ProblemError } from '../http/problem-error.ts'
 import { version } from '../version.ts'
 import { addAuditCommands } from './audit/command.ts'
@@ -14,7 +13,6 @@ import { addMatchingCommands } from './matching/command.ts'
 
 // What a command needs is loaded when it is given: help, a wrong option and a token do not wait for the whole service.
 enableCompileCache()
-keepHeapSmall()
 
 const roles = ['clerk', 'manager', 'system', 'admin', 'auditor', 'analyst'] as const
 const role = (value: string) => {
