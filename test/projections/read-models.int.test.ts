@@ -130,6 +130,29 @@ describe('a query of a read model', () => {
     await runner.reaches(position)
   })
 
+  it('is told first that the model is not there yet, whatever became of what it asked; and what went wrong leaves nothing behind', async () => {
+    const runner = world.run(customerLookup)
+    await runner.caughtUp()
+    const { position } = await create(world.runtime)
+    await runner.reaches(position)
+    const readModels = open(100)
+    const inVain = (db: World['db']) => sql`select 1/0`.execute(db)
+    const refusing = (): Promise<number> => {
+      throw new Error('cannot be asked')
+    }
+    // More than there are connections, one of which each would have kept.
+    for (let n = 0; n < 25; n += 1) {
+      await expect(readModels.query(customerLookup, {}, inVain)).rejects.toMatchObject({ code: '22012' })
+      await expect(readModels.query(customerLookup, {}, refusing)).rejects.toThrow('cannot be asked')
+    }
+    await expect(readModels.query(customerLookup, { after: position + 1n }, inVain)).rejects.toThrow(NotCaughtUp)
+    await expect(readModels.query(customerLookup, { after: position + 1n }, refusing)).rejects.toThrow(NotCaughtUp)
+    await expect(readModels.query({ ...customerLookup, version: 999 }, {}, inVain)).rejects.toThrow(ModelBuilding)
+    expect((await readModels.query(customerLookup, { after: position }, countCustomers)).result).toBe(1)
+    // Nobody waits for the end of a query: it is there in a moment.
+    await until('no transaction is left open', async () => (await sql`select from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`.execute(world.db)).rows.length === 0)
+  })
+
   it('sees rows and position of one moment', async () => {
     const runner = world.run(customerLookup)
     await runner.caughtUp()
