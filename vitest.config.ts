@@ -15,8 +15,9 @@ const stores = await eventStoresToTest()
 
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Far more than any takes: a machine that is busy with something else is no failure.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     pool: 'forks',
     // Files share the modules of their worker: loading them anew for each costs a third of the time.
     isolate: false,

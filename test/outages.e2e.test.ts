@@ -57,7 +57,7 @@ const makeSmallDisk = async (): Promise<{ folder: string; fill: () => Promise<vo
 const disk = await makeSmallDisk()
 
 describe.concurrent('a PostgreSQL that takes no writes', () => {
-  it('because it is read-only turns commands into 503 with Retry-After, says why, goes on answering queries; and all is well by itself when it is over', { timeout: 120_000 }, async ({ expect }) => {
+  it('because it is read-only turns commands into 503 with Retry-After, says why, goes on answering queries; and all is well by itself when it is over', async ({ expect }) => {
     const service = await startService()
     const superuser = new pg.Client({ connectionString: inject('postgresUrl') })
     await superuser.connect()
@@ -97,7 +97,7 @@ describe.concurrent('a PostgreSQL that takes no writes', () => {
     }
   })
 
-  it.skipIf(disk === undefined)('because its disk is full turns commands into 503 with Retry-After, says why, also when it brings PostgreSQL down; and all is well by itself when there is room again', { timeout: 120_000 }, async ({ expect }) => {
+  it.skipIf(disk === undefined)('because its disk is full turns commands into 503 with Retry-After, says why, also when it brings PostgreSQL down; and all is well by itself when there is room again', async ({ expect }) => {
     if (!disk) return
     const dataDir = join(disk.folder, 'kehu')
     const said: string[] = []
@@ -141,7 +141,7 @@ describe.concurrent('a PostgreSQL that takes no writes', () => {
     }
   })
 
-  it('because the network has fallen silent turns commands and queries into 503 in time, says why; and when it speaks again the same keys have one answer', { timeout: 120_000 }, async ({ expect }) => {
+  it('because the network has fallen silent turns commands and queries into 503 in time, says why; and when it speaks again the same keys have one answer', async ({ expect }) => {
     const database = await makeDatabase()
     const proxy = await startProxy(Number(new URL(database.url).port))
     const dataDir = await mkdtemp(join(tmpdir(), 'kehu-silent-'))

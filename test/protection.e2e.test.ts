@@ -45,7 +45,7 @@ describe('protection of customers, over HTTP', () => {
     await place.close()
   })
 
-  it('a customer lapses within a second of its time, unless it is followed up, locked or complains; its owner is warned before and waits afterwards', { timeout: 120_000 }, async () => {
+  it('a customer lapses within a second of its time, unless it is followed up, locked or complains; its owner is warned before and waits afterwards', async () => {
     await protectFor(30)
     const entered = await Promise.all(['left', 'locked', 'complained'].map(async () => enter(zhao())))
     const [left, locked, complained] = entered.map(({ customerId }) => customerId)
@@ -78,7 +78,7 @@ describe('protection of customers, over HTTP', () => {
     accepted(await place.as('clerk', 'qian').send('claim-ownership', { customerId: left }))
   })
 
-  it('what falls due while the service is killed is done once when it is back', { timeout: 120_000 }, async () => {
+  it('what falls due while the service is killed is done once when it is back', async () => {
     const li = () => place.as('clerk', 'li')
     await protectFor(30)
     const { customerId } = await enter(zhao())

@@ -26,7 +26,7 @@ describe('the tours', () => {
     await rm(dataDir, { recursive: true, force: true })
   })
 
-  it.each(['README.md', 'docs/tour.md'])('%s prints what it shows, when pasted', { timeout: 120_000 }, async (file) => {
+  it.each(['README.md', 'docs/tour.md'])('%s prints what it shows, when pasted', async (file) => {
     const steps = await readTour(file)
     const printed = await runTour(steps, { ...log.environment, DATABASE_URL: database.url, KEHU_DATA_DIR: dataDir }, { url: service.url, tokens: join(dataDir, 'tokens') })
     expect(steps.length).toBeGreaterThan(6)

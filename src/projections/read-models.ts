@@ -148,7 +148,7 @@ const isNotThere = (error: unknown): boolean => error instanceof Error && 'code'
 const orAfter = async (told: Promise<void>, ms: number): Promise<void> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
+    timer = setTimeout(resolve, Math.max(0, ms))
   })
   await Promise.race([told, late])
   clearTimeout(timer)

@@ -14,7 +14,7 @@ import { makeAudit, newKey, rewriteLog } from './audit.world.ts'
 
 const importer = { actor: 'importer', role: 'system', employeeId: 'clerk', onBehalfOf: 'clerk' } as const
 
-describe('an audit of a log in Postgres', { timeout: 120_000 }, () => {
+describe('an audit of a log in Postgres', () => {
   let audit: Awaited<ReturnType<typeof makeAudit>>
   let events: RecordedEvent[]
   let earlier: SignedRoot

@@ -10,7 +10,7 @@ import { attempt, claimLate, dying, enterFor, expectHandedOver, makeHandoverWorl
 const Preview = z.looseObject({ handover: z.object({ from: z.string(), rule: z.looseObject({}), held: z.number(), to: z.array(z.object({ employeeId: z.string(), customers: z.number() })), pool: z.number() }) })
 const admin = { actor: 'admin', role: 'admin', employeeId: 'admin', onBehalfOf: null } as const
 
-describe('customers of who departs, or whose portfolio is transferred', { timeout: 120_000 }, () => {
+describe('customers of who departs, or whose portfolio is transferred', () => {
   let world: HandoverWorld
   let teams = 0
   beforeAll(async () => {

@@ -40,7 +40,7 @@ test('any commands in one batch have the answers, and leave the log, of the same
     expect(shape(await together.batch(kept)).map(({ answer }) => answer)).toEqual(shape(answers).flatMap(({ status, answer }) => ([200, 201].includes(status) ? [answer] : [])))
   }), { numRuns: 150 })
   expect(joined).toBeGreaterThan(100)
-}, 60_000)
+})
 
 test('with rivals on the same customer every accepted line is in the log once, those of a batch in the order of its lines', async () => {
   await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 2, max: 12 }), { minLength: 2, maxLength: 4 }), fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 5, maxLength: 20 }), async (sizes, waits) => {
@@ -66,4 +66,4 @@ test('with rivals on the same customer every accepted line is in the log once, t
     }
     expect(events).toHaveLength(2 + accepted)
   }), { numRuns: 30 })
-}, 60_000)
+})

@@ -38,7 +38,7 @@ const startSubscriber = (...args: string[]) => {
 }
 
 describe('a subscriber that takes its time', () => {
-  it.each(['Postgres', 'EventStoreDB'])('holds little of what was appended meanwhile, and misses none of it, with the log in %s', { timeout: 120_000 }, async (kind) => {
+  it.each(['Postgres', 'EventStoreDB'])('holds little of what was appended meanwhile, and misses none of it, with the log in %s', async (kind) => {
     const host = kind === 'EventStoreDB' ? await startHost() : undefined
     const store = host ? makeEventStoreDbEventStore({ url: host.url, pool: database.pool }) : makePostgresEventStore({ connectionString: database.url, pool: database.pool })
     const writer = makeWriter(store)

@@ -10,7 +10,7 @@ const Ledger = z.object({ items: z.array(z.looseObject({ customerId: z.string(),
 const Portfolio = z.looseObject({ count: z.number(), items: z.array(z.looseObject({ customerId: z.string() })) })
 const ledgerOf = (answer: Answer) => Ledger.parse(answer.json).items
 
-describe('whoever departs', { timeout: 60_000 }, () => {
+describe('whoever departs', () => {
   let service: TestService
   let boss: Sender
   let auditor: Sender

@@ -8,7 +8,7 @@ const Cases = z.object({ items: z.array(Case) })
 const casesIn = (answer: Answer) => Cases.parse(answer.json).items
 const Preview = z.looseObject({ merge: z.looseObject({ survivorId: z.string(), ownerId: z.string().nullable(), name: z.object({ value: z.string(), customerId: z.string() }), fields: z.record(z.string(), z.object({ value: z.unknown(), customerId: z.string() })), counts: z.record(z.string(), z.number()) }) })
 
-describe('two customers that are one', { timeout: 60_000 }, () => {
+describe('two customers that are one', () => {
   let service: TestService
   let zhao: Sender
   let li: Sender

@@ -36,7 +36,7 @@ const evenIfBusy = async (sender: Sender, body: object, key: string): Promise<An
 }
 const casesOf = async (place: Place) => (await place.log.events()).filter((event) => event.type === 'DuplicateCaseOpened').map((event) => z.object({ customerIds: z.tuple([z.string(), z.string()]) }).parse(event.data).customerIds)
 
-describe('near matches over HTTP', { timeout: 60_000 }, () => {
+describe('near matches over HTTP', () => {
   let service: TestService
   beforeAll(async () => {
     service = await startService()
@@ -178,7 +178,7 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
     refused(await li().get(`/identifiers/history?identifier=mobile:${identifier.value.slice(3)}`), 403, 'read-not-permitted')
   })
 
-  it('a hundred entered in the same instant, much alike, may all pass: each is in a case, and no pair in two', { timeout: 240_000 }, async () => {
+  it('a hundred entered in the same instant, much alike, may all pass: each is in a case, and no pair in two', async () => {
     const entering = Array.from({ length: 100 }, (_, n) => evenIfBusy(li(), entry('hundred', { name: n % 2 === 0 ? '夏侯元让' : '夏侯远让' }), `instant-${n}`))
     const ids = (await Promise.all(entering)).map((answer) => accepted(answer).customerId)
     // As long as it takes: five hundred cases may be opened.
@@ -191,7 +191,7 @@ describe('near matches over HTTP', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a process killed between an entry and its case', { timeout: 90_000 }, () => {
+describe('a process killed between an entry and its case', () => {
   it('leaves the case to the next: it is opened, once', async () => {
     let url = ''
     const place = await makePlace({}, () => url)

@@ -21,13 +21,13 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${await freePort()}`
   place = await makePlace({ PORT: new URL(url).port }, () => url)
   running = await startProcess(place)
-}, 60_000)
+})
 afterAll(async () => {
   await running?.stop()
   await place.close()
 })
 
-it('killed and started over it is ready once queries show all that was acknowledged, and says until then why it is not', { timeout: 60_000 }, async () => {
+it('killed and started over it is ready once queries show all that was acknowledged, and says until then why it is not', async () => {
   const entered = await Promise.all(Array.from({ length: 20 }, async () => accepted(await place.as('clerk').send('create-customer', individual()))))
   const ended = new Promise((resolve) => running?.child.once('exit', resolve))
   running?.child.kill('SIGKILL')

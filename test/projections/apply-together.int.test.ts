@@ -14,7 +14,7 @@ import { discard, rebuild } from '../../src/projections/rebuild.ts'
 import { openPool } from '../support/database.ts'
 import { dump, everything, makeWorld, models, until, type World } from './world.ts'
 
-describe('read models that are applied together', { timeout: 60_000 }, () => {
+describe('read models that are applied together', () => {
   let world: World
   let log: Batch['events']
   beforeAll(async () => {

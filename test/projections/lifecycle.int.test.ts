@@ -127,7 +127,7 @@ describe('lifecycle analytics', () => {
         }
       },
     ), { numRuns: 25 })
-  }, 60_000)
+  })
 
   it('keeps the same rows in whatever batches the log is read, and who is responsible as the customer itself has it', async () => {
     await fc.assert(fc.asyncProperty(histories({ minLength: 1, maxLength: 10 }), fc.array(fc.nat(50), { minLength: 1 }), fc.integer({ min: 1, max: 7 }), async (all, draw, size) => {
@@ -141,7 +141,7 @@ describe('lifecycle analytics', () => {
       const { rows } = await sql<{ customer_id: string; responsible_id: string | null }>`select customer_id, responsible_id from ${sql.id(schema, 'customer')}`.execute(db)
       expect(new Map(rows.map((row) => [row.customer_id, row.responsible_id]))).toEqual(new Map(all.map((history) => [history.customerId, visitsOf(history, 'stage')[0]?.responsibleId])))
     }), { numRuns: 10 })
-  }, 60_000)
+  })
 
   const [noon, evening, night, later] = ['2026-03-03T04:00:00.000Z', '2026-03-03T10:00:00.000Z', '2026-03-03T16:00:00.000Z', '2026-03-13T16:00:00.000Z'] as const
   const stageChanged = (from: string, to: string, move: string) => ({ type: 'StageChanged' as const, data: { from, to, move, cause: 'command' as const, reason: null } })

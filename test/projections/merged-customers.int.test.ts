@@ -23,7 +23,7 @@ import { acceptedOf, behalfOf, create, makeWorld, mobile, send, dump, type World
 const all = { all: true } as const
 const merge = (world: World, survivorId: string, absorbedId: string, take: object = { fields: {} }) => send(world.runtime, 'merge-customers', { customerIds: [survivorId, absorbedId], survivorId, take, reason: '同一客户' })
 
-describe('read models of customers that were merged', { timeout: 120_000 }, () => {
+describe('read models of customers that were merged', () => {
   let world: World
   const ids = ['a', 'b', 'c', 'd']
   beforeAll(async () => {

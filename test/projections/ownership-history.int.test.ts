@@ -49,7 +49,7 @@ const byBruteForce = (log: readonly RecordedEvent[], customerId: string, asOf: s
   return asOf === undefined ? [...new Set(known.map((change) => change.at))].toSorted().flatMap(at) : at(asOf)
 }
 
-describe('the history of ownership', { timeout: 60_000 }, () => {
+describe('the history of ownership', () => {
   let world: World
   /** The organisation's clock, which a test moves on. */
   let clock: number

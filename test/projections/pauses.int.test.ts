@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const customers = async (schema: string) => Number((await sql<{ n: string }>`select count(*) as n from ${sql.table(`${schema}.customer`)}`.execute(world.db)).rows[0]?.n)
 
-describe('a read model that is paused', { timeout: 30_000 }, () => {
+describe('a read model that is paused', () => {
   it('stands still in every process, stays so over a restart, and goes on from where it stands', async () => {
     const { runtime, db } = world
     const first = world.run(lifecycle, { pauses })
@@ -47,7 +47,7 @@ describe('a read model that is paused', { timeout: 30_000 }, () => {
   })
 })
 
-describe('versions of a read model side by side', { timeout: 30_000 }, () => {
+describe('versions of a read model side by side', () => {
   const newer: Projection = { ...lifecycle, version: lifecycle.version + 1 }
   const shown = async () => (await sql<{ definition: string }>`select pg_get_viewdef('analytics.customer_lifecycle'::regclass) as definition`.execute(world.db)).rows[0]?.definition
   const prune = (projections: readonly Projection[]) => pruneVersions({ db: world.db, connectionString: world.database.url, analystRole: null }, projections)

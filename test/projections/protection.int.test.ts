@@ -24,7 +24,7 @@ const shop = { category: 'enterprise', fields: { source: 'referral', importance:
 const minor = { class: 'service', severity: 'minor', channel: 'phone', description: '慢' }
 const called = (customerId: string) => ({ customerId, channel: 'phone', direction: 'outbound', purpose: 'courtesy' })
 
-describe('the read model of protection', { timeout: 120_000 }, () => {
+describe('the read model of protection', () => {
   let world: World
   let readModels: ReadModels
   let processLog: ProcessLog

@@ -44,7 +44,7 @@ const gatedAt = (store: EventStore, position: bigint, pass: () => Promise<void>)
   },
 })
 
-describe('a rebuild', { timeout: 60_000 }, () => {
+describe('a rebuild', () => {
   let world: World
   let readModels: ReadModels
   beforeEach(async () => {
@@ -224,7 +224,7 @@ const otherValue = ({ name, type }: Column) => {
 }
 const compared = (table: Table) => table.columns.filter((column) => !column.type.includes('generated'))
 
-describe('the comparison with a replay', { timeout: 60_000 }, () => {
+describe('the comparison with a replay', () => {
   let world: World
   beforeAll(async () => {
     world = await makeWorld()

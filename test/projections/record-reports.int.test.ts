@@ -11,7 +11,7 @@ const wrong = reportIdOf({ customerId: 'a', kind: 'wrong-category' })
 const note = '同一个人，录了两次'
 const chief = behalfOf('manager')
 
-describe('the read model of record reports', { timeout: 120_000 }, () => {
+describe('the read model of record reports', () => {
   let world: World
   const schema = schemaOf(recordReports)
   const find = async (filters: ReportFilters, now = new Date().toISOString()) => findReports(world.db, schema, filters, { limit: 10, now })

@@ -17,7 +17,7 @@ const lifecycleCustomer = sql.table(`${schemaOf(lifecycle)}.customer`)
 
 const inBatchesOf = (store: EventStore, batchSize: () => number): EventStore => ({ ...store, subscribe: (options) => store.subscribe({ ...options, batchSize: batchSize() }) })
 
-describe('the rows of a read model', { timeout: 60_000 }, () => {
+describe('the rows of a read model', () => {
   let world: World
   let log: Batch['events']
   let neverCreated: string
@@ -85,7 +85,7 @@ describe('the rows of a read model', { timeout: 60_000 }, () => {
   })
 })
 
-describe('the runner', { timeout: 60_000 }, () => {
+describe('the runner', () => {
   let world: World
   beforeEach(async () => {
     world = await makeWorld()

@@ -181,7 +181,11 @@ export type ServiceProcess = { url: string; child: ChildProcess; output: () => s
 
 // A test that fails half-way leaves no service behind.
 const children = new Set<ChildProcess>()
-process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
+const killChildren = () => children.forEach((child) => child.kill('SIGKILL'))
+process.once('exit', killChildren).once('SIGTERM', () => {
+  killChildren()
+  process.exit(1)
+})
 
 /** The service as operators run it: a process of its own. Several may share one place. */
 export const startProcess = async (place: Pick<Place, 'environment'>, env: Record<string, string> = {}): Promise<ServiceProcess> => {
@@ -211,7 +215,7 @@ export const startProcess = async (place: Pick<Place, 'environment'>, env: Recor
 
 /** Waits until it is so, looking often; throws when it has not come within half a minute. */
 export const until = async (isSo: () => Promise<boolean> | boolean): Promise<void> => {
-  const end = performance.now() + 30_000
+  const end = performance.now() + 60_000
   while (!(await isSo())) {
     if (performance.now() > end) throw new Error('it did not come to be')
     await new Promise((resolve) => setTimeout(resolve, 20))

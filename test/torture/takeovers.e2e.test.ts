@@ -21,7 +21,7 @@ beforeAll(async () => {
   second = await startProcess(place, named('second'))
   // It answers before it has found out that another leads.
   await until(() => standsBy(second))
-}, 120_000)
+})
 afterAll(async () => {
   second?.child.kill('SIGKILL')
   await first?.stop()
@@ -48,7 +48,7 @@ const enterAndBuy = async (purchaseId: string): Promise<string> => {
   return customerId
 }
 
-it('of two processes on one database, what one leads that stands still the other leads within 5 s; when it goes on, it stands by, answers and writes', { timeout: 60_000 }, async () => {
+it('of two processes on one database, what one leads that stands still the other leads within 5 s; when it goes on, it stands by, answers and writes', async () => {
   expect(await replacedAfter('first', () => first?.child.kill('SIGSTOP'))).toBeLessThan(5000)
   asked = second
   const customerId = await enterAndBuy('order-1')
@@ -62,7 +62,7 @@ it('of two processes on one database, what one leads that stands still the other
   expect(text.match(/"type":"StageChanged"/g)).toHaveLength(1)
 })
 
-it('of two processes on one database, what the killed one led the other leads within 5 s: read models and reactions go on', { timeout: 60_000 }, async () => {
+it('of two processes on one database, what the killed one led the other leads within 5 s: read models and reactions go on', async () => {
   expect(await replacedAfter('second', () => second?.child.kill('SIGKILL'))).toBeLessThan(5000)
   asked = first
   await enterAndBuy('order-2')

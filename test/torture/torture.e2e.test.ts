@@ -8,7 +8,7 @@ const TAKEOVER_MS = 20_000
  * Whether kills fell between each pair of appends is for the long one: here there is time for a few. Nor are seconds counted
  * closely, for other tests run beside it.
  */
-it('keeps every promise while services and Postgres are killed under load, connections cut, notifications lost', { timeout: 240_000 }, async () => {
+it('keeps every promise while services and Postgres are killed under load, connections cut, notifications lost', { timeout: 600_000 }, async () => {
   const lines: string[] = []
   const { faults, tally, upsets, commands, retries, fences } = await torture({ store: 'postgres', seconds: 3, seed: 20260303, writers: 16, drops: false, thorough: false, takeoverMs: TAKEOVER_MS, everyUpset: true, report: (line) => lines.push(line) })
   expect(faults, lines.join('\n')).toEqual([])
@@ -19,7 +19,7 @@ it('keeps every promise while services and Postgres are killed under load, conne
   expect(fences).toBeGreaterThan(0)
 })
 
-it('keeps every promise with the log in EventStoreDB, whose server is killed as well and whose answers are lost', { timeout: 240_000 }, async () => {
+it('keeps every promise with the log in EventStoreDB, whose server is killed as well and whose answers are lost', { timeout: 600_000 }, async () => {
   const lines: string[] = []
   const { faults, tally, upsets, commands, retries, fences } = await torture({ store: 'eventstoredb', seconds: 1, seed: 20260303, writers: 12, drops: false, thorough: false, takeoverMs: TAKEOVER_MS, everyUpset: false, report: (line) => lines.push(line) })
   expect(faults, lines.join('\n')).toEqual([])

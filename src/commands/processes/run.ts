@@ -1,5 +1,6 @@
 import { lead, type Leadership } from '../../event-store/leadership.ts'
 import type { ProcessLog } from '../../event-store/process-log.ts'
+import { pause } from '../../event-store/waiting.ts'
 import type { Runtime } from '../runtime.ts'
 import { makeDueRounds, type FindDue } from './deadlines.ts'
 import { retryParked } from './dispatch.ts'
@@ -53,15 +54,3 @@ export const runProcesses = (dependencies: ProcessDependencies, signal: AbortSig
     }),
   ])
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
