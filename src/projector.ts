@@ -28,8 +28,9 @@ export type ProjectorMessage = z.infer<typeof Message>
 /**
  * The most memory it may have; far more than it needs. Where V8 may take 2 GB or more, as it would where a machine has
  * much, it lets a heap grow to four times what is alive in it before it collects, and else to twice that at the most.
+ * Of what has just been made it would let 192 MB come together, though little of it is alive by then.
  */
-export const HEAP_MB = 2000
+export const HEAP = { maxOldGenerationSizeMb: 2000, maxYoungGenerationSizeMb: 96 }
 const AGAIN_MS = 1000
 const STOP_MS = 10_000
 
@@ -45,7 +46,7 @@ export const startProjector = (task: ProjectorTask, report: (event: { model: str
   let again: NodeJS.Timeout | undefined
 
   const begin = (): void => {
-    worker = new Worker(new URL('./projector-start.ts', import.meta.url), { workerData: task, name: 'kehu read models', resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } })
+    worker = new Worker(new URL('./projector-start.ts', import.meta.url), { workerData: task, name: 'kehu read models', resourceLimits: HEAP })
     worker.on('message', (given: unknown) => {
       const message = Message.parse(given)
       if ('statuses' in message) statuses = message.statuses

@@ -15,6 +15,9 @@ export class PoisonEvent extends Error {
   override name = 'PoisonEvent'
 }
 
+/** Most events of a batch: what becomes of a customer within one is folded in memory, and read and written once. More take more memory, and little less time. */
+export const BATCH = 3000
+
 export type Progress = { checkpoint: Checkpoint; unknownTypes: ReadonlySet<string> }
 
 /** Makes schema, tables and checkpoint of a build, in one transaction, unless they are there. */

@@ -2,7 +2,7 @@ import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Codec } from '../event-store/codec.ts'
 import type { Batch, EventStore } from '../event-store/port.ts'
 import { ahead } from '../event-store/waiting.ts'
-import { apply, applyOneByOne, checkLog, isPassing, prepare, WrongLog, type Application } from './apply.ts'
+import { apply, applyOneByOne, BATCH, checkLog, isPassing, prepare, WrongLog, type Application } from './apply.ts'
 import { AnotherRunner, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { openEvents } from './opened.ts'
 import { schemaOf, type Build, type Projection } from './projection.ts'
@@ -17,7 +17,6 @@ export class RebuildRunning extends Error {
   override name = 'RebuildRunning'
 }
 
-const BATCH = 1000
 const SWAP_AGAIN_MS = 100
 
 /** A rebuild and a comparison use the same tables beside those in use: one at a time, and nothing is left of them. */

@@ -3,7 +3,7 @@ import type { Codec } from '../event-store/codec.ts'
 import { lead } from '../event-store/leadership.ts'
 import type { EventStore } from '../event-store/port.ts'
 import { pause } from '../event-store/waiting.ts'
-import { apply as applyAlone, applyOneByOne, checkLog, explain, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
+import { apply as applyAlone, applyOneByOne, BATCH, checkLog, explain, isPassing, PoisonEvent, prepare, WrongLog, type Application, type Progress } from './apply.ts'
 import { AnotherRunner, readCheckpoint, recordStop, type Checkpoint } from './checkpoint.ts'
 import { runnerName, schemaOf, type Projection } from './projection.ts'
 import { neverPaused, type Pauses } from './pauses.ts'
@@ -31,7 +31,6 @@ export type RunnerDependencies = {
 }
 
 const STANDBY_MS = 1000
-const CATCH_UP_BATCH = 1000
 
 /**
  * Runs one projection for as long as the signal lets it. One runner is active across all processes (an advisory
@@ -91,7 +90,7 @@ export const runProjection = (dependencies: RunnerDependencies, projection: Proj
     await checkLog(store, checkpoint, placeId, model)
     if (checkpoint.ready) await db.transaction().execute((trx) => showViews(trx))
     became('catching-up', null, checkpoint.position)
-    for await (const batch of store.subscribe({ after: checkpoint.position, batchSize: CATCH_UP_BATCH, signal: until })) {
+    for await (const batch of store.subscribe({ after: checkpoint.position, batchSize: BATCH, signal: until })) {
       const ready = checkpoint.ready || batch.caughtUp
       const onCommit = ready && !checkpoint.ready ? makeReady : undefined
       if (batch.events.length === 0 && !onCommit) {

@@ -4,7 +4,7 @@ import { orAborted, pause } from '../event-store/waiting.ts'
 import { openEvents } from './opened.ts'
 
 /** Most events kept for readers that are behind others. */
-const KEPT_EVENTS = 3000
+const KEPT_EVENTS = 6000
 /** How long the others wait for a reader that does not get on; then it goes on by itself. */
 const PATIENCE_MS = 5000
 

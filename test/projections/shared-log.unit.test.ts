@@ -66,7 +66,7 @@ describe('a log that several read models share', () => {
   })
 
   it('is not held up by a reader that hangs, who later reads on by itself, missing nothing', async () => {
-    const last = await write(4000)
+    const last = await write(8000)
     const slow = holding({ after: 0n, batchSize: 100 })
     const quick = follow(shared, { after: 0n, batchSize: 100 })
     await quick.reached(last)
